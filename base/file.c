@@ -1,0 +1,213 @@
+/* file.c - mapping, reading, and writing by rename.
+ *
+ * The temporary of out/a.h5 is out/.a.h5.tmp-PID: in the same directory, so that the
+ * rename is atomic, and hidden, so that a listing shows finished files only. */
+#define _GNU_SOURCE
+#include "base/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+tern_status tern_map_open(const char *path, tern_map *out)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return tern_fail(TERN_EIO, "%s: %s", path, strerror(errno));
+    struct stat st;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        close(fd);
+        return tern_fail(TERN_EIO, "%s: not a regular file", path);
+    }
+    tern_map m = {.data = NULL, .bytes = (size_t)st.st_size};
+    if (m.bytes) {
+        void *p = mmap(NULL, m.bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (p == MAP_FAILED) {
+            const int reason = errno;
+            close(fd);
+            return tern_fail(TERN_EIO, "%s: cannot map: %s", path, strerror(reason));
+        }
+        m.data = p;
+    }
+    close(fd);
+    *out = m;
+    return TERN_OK;
+}
+
+void tern_map_close(tern_map *m)
+{
+    if (m->data) munmap((void *)(uintptr_t)m->data, m->bytes);
+    *m = (tern_map){0};
+}
+
+/* Split path into directory and name, both TERN_PATH_MAX bytes. */
+static tern_status split(const char *path, char *dir, char *name)
+{
+    if (!*path || path[strlen(path) - 1] == '/')
+        return tern_fail(TERN_EARG, "\"%s\" does not name a file", path);
+    if (strlen(path) >= TERN_PATH_MAX - 32)
+        return tern_fail(TERN_EARG, "%.64s...: path too long", path);
+    char copy[TERN_PATH_MAX];
+    strcpy(copy, path);
+    strcpy(name, basename(copy));
+    strcpy(copy, path);
+    strcpy(dir, dirname(copy));
+    return TERN_OK;
+}
+
+/* Remove temporaries of `name` whose process is gone. */
+static void sweep(const char *dir, const char *name)
+{
+    DIR *d = opendir(dir);
+    if (!d) return;
+    const size_t len = strlen(name);
+    for (struct dirent *e = readdir(d); e; e = readdir(d)) {
+        if (e->d_name[0] != '.' || strncmp(e->d_name + 1, name, len) != 0) continue;
+        if (strncmp(e->d_name + 1 + len, ".tmp-", 5) != 0) continue;
+        char *end;
+        const char *digits = e->d_name + 1 + len + 5;
+        const long pid = strtol(digits, &end, 10);
+        if (end == digits || *end || pid <= 0) continue;
+        if (pid != (long)getpid() && (kill((pid_t)pid, 0) == 0 || errno != ESRCH))
+            continue;
+        (void)unlinkat(dirfd(d), e->d_name, 0);
+    }
+    closedir(d);
+}
+
+tern_status tern_atomic_begin(tern_atomic *w, const char *path)
+{
+    char dir[TERN_PATH_MAX], name[TERN_PATH_MAX];
+    TERN_TRY(split(path, dir, name));
+    if (tern_is_dir(path)) return tern_fail(TERN_EIO, "%s: is a directory", path);
+    if (access(dir, W_OK | X_OK) != 0)
+        return tern_fail(TERN_EIO, "%s: cannot write in directory %s: %s", path, dir,
+                         strerror(errno));
+    sweep(dir, name);
+    strcpy(w->path, path);
+    const int n =
+        snprintf(w->temp, sizeof w->temp, "%s/.%s.tmp-%ld", dir, name, (long)getpid());
+    if (n < 0 || (size_t)n >= sizeof w->temp)
+        return tern_fail(TERN_EARG, "%.64s...: path too long", path);
+    return TERN_OK;
+}
+
+static tern_status flush_path(const char *path, int flags)
+{
+    const int fd = open(path, flags | O_CLOEXEC);
+    if (fd < 0) return tern_fail(TERN_EIO, "%s: %s", path, strerror(errno));
+    const int rc = fsync(fd), reason = errno;
+    close(fd);
+    /* Some file systems cannot fsync a directory; the rename stands all the same. */
+    if (rc != 0 && !(flags & O_DIRECTORY))
+        return tern_fail(TERN_EIO, "%s: cannot flush: %s", path, strerror(reason));
+    return TERN_OK;
+}
+
+tern_status tern_atomic_commit(tern_atomic *w)
+{
+    char dir[TERN_PATH_MAX], name[TERN_PATH_MAX];
+    TERN_TRY(split(w->path, dir, name));
+    const tern_status s = flush_path(w->temp, O_RDONLY);
+    if (s != TERN_OK) {
+        tern_atomic_abort(w);
+        return tern_fail_in(s, w->path);
+    }
+    if (rename(w->temp, w->path) != 0) {
+        const int reason = errno;
+        tern_atomic_abort(w);
+        return tern_fail(TERN_EIO, "%s: cannot rename: %s", w->path, strerror(reason));
+    }
+    return flush_path(dir, O_RDONLY | O_DIRECTORY);
+}
+
+void tern_atomic_abort(tern_atomic *w)
+{
+    (void)unlink(w->temp);
+}
+
+tern_status tern_file_write(const char *path, const void *data, size_t bytes)
+{
+    tern_atomic w;
+    TERN_TRY(tern_atomic_begin(&w, path));
+    FILE *f = fopen(w.temp, "wb");
+    if (!f) return tern_fail(TERN_EIO, "%s: %s", path, strerror(errno));
+    bool good = bytes == 0 || fwrite(data, 1, bytes, f) == bytes;
+    int reason = errno;
+    if (fclose(f) != 0 && good) {
+        good = false;
+        reason = errno;
+    }
+    if (!good) {
+        tern_atomic_abort(&w);
+        return tern_fail(TERN_EIO, "%s: cannot write: %s", path, strerror(reason));
+    }
+    return tern_atomic_commit(&w);
+}
+
+tern_status tern_file_read(const char *path, size_t max_bytes, char **text,
+                           size_t *bytes)
+{
+    tern_map m;
+    TERN_TRY(tern_map_open(path, &m));
+    if (m.bytes > max_bytes) {
+        const size_t have = m.bytes;
+        tern_map_close(&m);
+        return tern_fail(TERN_EFORMAT, "%s: %zu bytes, at most %zu expected here", path,
+                         have, max_bytes);
+    }
+    char *copy = malloc(m.bytes + 1);
+    if (copy) {
+        if (m.bytes) memcpy(copy, m.data, m.bytes);
+        copy[m.bytes] = '\0';
+        *text = copy;
+        if (bytes) *bytes = m.bytes;
+    }
+    tern_map_close(&m);
+    return copy ? TERN_OK : tern_fail(TERN_EMEM, "%s: out of memory", path);
+}
+
+tern_status tern_make_dirs(const char *path)
+{
+    char copy[TERN_PATH_MAX];
+    if (strlen(path) >= sizeof copy)
+        return tern_fail(TERN_EARG, "%.64s...: path too long", path);
+    strcpy(copy, path);
+    for (char *p = copy + 1;; p++) {
+        if (*p && *p != '/') continue;
+        const char keep = *p;
+        *p = '\0';
+        if (mkdir(copy, 0777) != 0 && errno != EEXIST)
+            return tern_fail(TERN_EIO, "%s: cannot create directory: %s", copy,
+                             strerror(errno));
+        *p = keep;
+        if (!keep) break;
+    }
+    if (!tern_is_dir(path)) return tern_fail(TERN_EIO, "%s: not a directory", path);
+    return TERN_OK;
+}
+
+bool tern_file_exists(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+bool tern_is_dir(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+tern_status tern_path_join(char *out, const char *dir, const char *name)
+{
+    const int n = snprintf(out, TERN_PATH_MAX, "%s/%s", dir, name);
+    if (n < 0 || n >= TERN_PATH_MAX)
+        return tern_fail(TERN_EARG, "%.64s...: path too long", dir);
+    return TERN_OK;
+}

@@ -1,0 +1,55 @@
+/* file.h - files that are never half written, and never believed beyond their end. */
+#ifndef TERN_BASE_FILE_H
+#define TERN_BASE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/status.h"
+
+enum { TERN_PATH_MAX = 4096 };
+
+/* A file mapped read-only. data is NULL when bytes is 0. */
+typedef struct tern_map {
+    const uint8_t *data;
+    size_t bytes;
+} tern_map;
+
+/* TERN_EIO names the path and the system's reason; a directory is refused. */
+tern_status tern_map_open(const char *path, tern_map *out);
+void tern_map_close(tern_map *m); /* also of a zeroed struct */
+
+/* A write that appears whole or not at all: everything goes to a hidden temporary in
+ * the same directory; commit flushes it to the disk, renames it over `path` and flushes
+ * the directory. Until then readers see the old file. An aborted (or killed) write
+ * leaves `path` as it was; leftovers of dead processes are removed by the next begin.
+ */
+typedef struct tern_atomic {
+    char path[TERN_PATH_MAX];
+    char temp[TERN_PATH_MAX]; /* write here, with whatever library */
+} tern_atomic;
+
+/* Choose the temporary's name (nothing is created yet). TERN_EARG: path too long;
+ * TERN_EIO: the directory is missing or not writable. */
+tern_status tern_atomic_begin(tern_atomic *w, const char *path);
+tern_status tern_atomic_commit(tern_atomic *w);
+void tern_atomic_abort(tern_atomic *w);
+
+/* A whole small buffer at once, atomically. */
+tern_status tern_file_write(const char *path, const void *data, size_t bytes);
+
+/* The whole file as a NUL-terminated heap string (free with free()); `bytes` may be
+ * NULL. Refuses files over max_bytes. */
+tern_status tern_file_read(const char *path, size_t max_bytes, char **text,
+                           size_t *bytes);
+
+tern_status tern_make_dirs(const char *path); /* like mkdir -p */
+bool tern_file_exists(const char *path);
+bool tern_is_dir(const char *path);
+
+/* dir/name into out (TERN_PATH_MAX bytes); TERN_EARG if too long. */
+tern_status tern_path_join(char *out, const char *dir, const char *name);
+
+#endif /* TERN_BASE_FILE_H */

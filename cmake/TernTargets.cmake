@@ -1,0 +1,38 @@
+# TernTargets.cmake - how tern's targets are compiled: one place for flags.
+
+# No -ffast-math and no contraction: float kernels say fmaf where they mean it, and
+# give the same bits at every level.
+add_library(tern_flags INTERFACE)
+target_compile_features(tern_flags INTERFACE c_std_11)
+target_include_directories(tern_flags INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_options(tern_flags INTERFACE
+  -ffp-contract=off -fno-math-errno -fno-trapping-math
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wdouble-promotion
+  -Wstrict-prototypes -Wmissing-prototypes
+  $<$<BOOL:${TERN_WERROR}>:-Werror>)
+if(TERN_SANITIZE)
+  target_compile_options(tern_flags INTERFACE
+    -fsanitize=address,undefined -fno-sanitize-recover=undefined
+    -fno-omit-frame-pointer -g)
+  target_link_options(tern_flags INTERFACE -fsanitize=address,undefined)
+endif()
+string(REPLACE "-O2" "-O3" CMAKE_C_FLAGS_RELWITHDEBINFO "${CMAKE_C_FLAGS_RELWITHDEBINFO}")
+# Asserts say what the programmer promised: they stay on in every build the tests see.
+string(REPLACE "-DNDEBUG" "" CMAKE_C_FLAGS_RELEASE "${CMAKE_C_FLAGS_RELEASE}")
+string(REPLACE "-DNDEBUG" "" CMAKE_C_FLAGS_RELWITHDEBINFO "${CMAKE_C_FLAGS_RELWITHDEBINFO}")
+
+# tern_library(name SOURCES a.c b.c LINKS lib ...) - the library of one folder.
+function(tern_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  set_target_properties(${name} PROPERTIES C_EXTENSIONS OFF POSITION_INDEPENDENT_CODE ON)
+  target_link_libraries(${name} PUBLIC tern_flags ${ARG_LINKS})
+endfunction()
+
+# tern_program(name SOURCES a.c LINKS lib ...) - an executable.
+function(tern_program name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  set_target_properties(${name} PROPERTIES C_EXTENSIONS OFF)
+  target_link_libraries(${name} PRIVATE tern_flags ${ARG_LINKS})
+endfunction()
