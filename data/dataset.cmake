@@ -1,0 +1,12 @@
+# dataset.cmake - tokens on disk and the way to them; needs HDF5 and xxHash.
+pkg_search_module(HDF5 IMPORTED_TARGET hdf5 hdf5-serial)
+if(NOT HDF5_FOUND)
+  find_package(HDF5 REQUIRED COMPONENTS C)
+  add_library(tern_hdf5 INTERFACE)
+  target_include_directories(tern_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
+  target_compile_definitions(tern_hdf5 INTERFACE ${HDF5_C_DEFINITIONS})
+  target_link_libraries(tern_hdf5 INTERFACE ${HDF5_C_LIBRARIES})
+else()
+  add_library(tern_hdf5 INTERFACE)
+  target_link_libraries(tern_hdf5 INTERFACE PkgConfig::HDF5)
+endif()

@@ -1,0 +1,47 @@
+/* attention.h - causal grouped-query attention, forward and backward.
+ *
+ * For query head h, key/value head h / (heads / kv_heads):
+ *
+ *     s_ij = (q_i . k_j) / sqrt(D)  for j <= past + i,   p_i = softmax(s_i),
+ *     o_i = sum_j p_ij v_j
+ *
+ * No T x T matrix is kept: forward saves the row's log-sum-exp, backward recomputes p.
+ *
+ * One function serves training (a batch of whole sequences, past = 0), prefill and
+ * decode (batch 1, keys in a cache, past > 0), and a row's result has the same bits in
+ * all of them, at every level and thread count: the order of every sum depends on j and
+ * d only. attention.c says which order.
+ */
+#ifndef TERN_KERNELS_ATTENTION_H
+#define TERN_KERNELS_ATTENTION_H
+
+#include <stddef.h>
+
+typedef struct tern_attention_shape {
+    size_t batch;    /* B sequences */
+    size_t queries;  /* T query rows of each */
+    size_t past;     /* keys before the first query; past + queries keys in all */
+    size_t heads;    /* H, a multiple of kv_heads */
+    size_t kv_heads; /* KV */
+    size_t head_dim; /* D */
+} tern_attention_shape;
+
+/* Scratch bytes that forward (or backward) needs with the current number of threads. */
+size_t tern_attention_scratch(const tern_attention_shape *s);
+size_t tern_attention_backward_scratch(const tern_attention_shape *s);
+
+/* tern_attention() -
+ *   q    in   (B, T, H * D)           k, v  in  (B, past + T, KV * D)
+ *   o    out  (B, T, H * D)           lse   out (B, H, T) or NULL
+ *   scratch   tern_attention_scratch() bytes, TERN_ALIGN aligned */
+void tern_attention(const tern_attention_shape *s, const float *q, const float *k,
+                    const float *v, float *o, float *lse, void *scratch);
+
+/* tern_attention_backward() - past must be 0.
+ *   dout in (B, T, H * D);  dq, dk, dv  += , shapes as q, k, v */
+void tern_attention_backward(const tern_attention_shape *s, const float *q,
+                             const float *k, const float *v, const float *o,
+                             const float *lse, const float *dout, float *dq, float *dk,
+                             float *dv, void *scratch);
+
+#endif /* TERN_KERNELS_ATTENTION_H */

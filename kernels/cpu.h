@@ -1,0 +1,36 @@
+/* cpu.h - which instructions may be used, and how many threads. */
+#ifndef TERN_KERNELS_CPU_H
+#define TERN_KERNELS_CPU_H
+
+#include "base/status.h"
+
+/* Levels in increasing order; each includes the ones before it on its architecture. */
+typedef enum tern_level {
+    TERN_LEVEL_SCALAR,     /* plain C, any CPU */
+    TERN_LEVEL_AVX2,       /* AVX2 + FMA + F16C */
+    TERN_LEVEL_AVX512VNNI, /* AVX-512 F/BW/DQ/VL + VNNI */
+    TERN_LEVEL_COUNT
+} tern_level;
+
+const char *tern_level_name(tern_level l); /* "scalar", "avx2", "avx512vnni" */
+
+/* The best level that both the CPU and the operating system (saved registers) offer. */
+tern_level tern_level_best(void);
+
+/* tern_kernels_init() - choose the kernel table: the best level, or the one that the
+ * environment variable TERN_CPU names. An unknown or unsupported name is TERN_EARG with
+ * the list of what is possible. Call once, before threads start; calling again is
+ * harmless, and a table that was never initialised is scalar. */
+tern_status tern_kernels_init(void);
+
+/* For tests: use this level from now on. TERN_EARG if this CPU lacks it. */
+tern_status tern_kernels_force(tern_level l);
+
+tern_level tern_kernels_level(void);
+
+/* Threads that kernels use (OpenMP). n = 0: all that OMP_NUM_THREADS or the machine
+ * gives. No result depends on it. */
+void tern_threads_set(int n);
+int tern_threads(void);
+
+#endif /* TERN_KERNELS_CPU_H */
