@@ -1,0 +1,51 @@
+/* param.h - a trainable matrix or vector, and the form in which the forward sees it.
+ *
+ * The master `val` is float and belongs to the optimizer. What the forward pass reads
+ * may be a rounded image of it, made once per optimizer step by tern_param_refresh():
+ *
+ *     TERN_FORM_FLOAT    val itself (norm gains, float layers)
+ *     TERN_FORM_HALF     rounded to fp16 (embedding, head), held as fp16 bits and float
+ *     TERN_FORM_TERNARY  ternary codes and one scale (BitLinear)
+ *
+ * The gradient goes straight through the rounding to the master (straight-through).
+ */
+#ifndef TERN_AUTOGRAD_PARAM_H
+#define TERN_AUTOGRAD_PARAM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "kernels/ternary.h"
+
+typedef enum tern_form { TERN_FORM_FLOAT, TERN_FORM_HALF, TERN_FORM_TERNARY } tern_form;
+
+typedef struct tern_param {
+    char name[96];      /* "layers.3.attn.wq", unique in a model */
+    int64_t rows, cols; /* a vector is (1, n) */
+    tern_form form;
+    bool decay;     /* does weight decay apply? matrices yes, gains no */
+    float *val;     /* (rows, cols) master */
+    float *grad;    /* (rows, cols), accumulates until tern_param_zero_grad */
+    float *image;   /* HALF: the rounded values as float; else NULL */
+    uint16_t *half; /* HALF: the same as fp16 bits, for the head's matmul; else NULL */
+    tern_ternary ternary; /* TERNARY: codes NULL otherwise */
+    int64_t flips;        /* TERNARY: codes that changed at the last refresh */
+} tern_param;
+
+/* tern_param_new() - zeroed val and grad; NULL if out of memory. rows, cols > 0. The
+ * first refresh is up to the caller, after initialisation. */
+tern_param *tern_param_new(const char *name, int64_t rows, int64_t cols,
+                           tern_form form);
+void tern_param_free(tern_param *p); /* NULL is fine */
+
+/* Make the forward image from val. TERN_ENUMERIC names the parameter that holds a NaN
+ * or infinity. Must follow every change of val. */
+tern_status tern_param_refresh(tern_param *p);
+
+void tern_param_zero_grad(tern_param *p);
+
+/* What the forward reads, as float (FLOAT: val, HALF: image); NULL for TERNARY. */
+const float *tern_param_forward(const tern_param *p);
+
+#endif /* TERN_AUTOGRAD_PARAM_H */

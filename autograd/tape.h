@@ -1,0 +1,88 @@
+/* tape.h - reverse-mode automatic differentiation, define-by-run.
+ *
+ * Calling an op (ops.h) computes its value at once and pushes a node on the tape;
+ * tern_tape_backward() walks the nodes in reverse and calls each one's gradient:
+ *
+ *     tern_tape *t = tern_tape_new(0);
+ *     tern_var *x = tern_input(t, rows, cols, data);
+ *     tern_var *y = tern_op_silu(t, tern_op_linear(t, x, w, NULL));
+ *     tern_var *loss = tern_op_cross_entropy(t, y, targets);
+ *     if (tern_tape_backward(t, loss) != TERN_OK) puts(tern_error_message());
+ *     tern_tape_reset(t);                        // the step's memory, all at once
+ *
+ * Every value is a matrix (rows, cols); a batch of sequences is (B * T, C).
+ *
+ * Errors are sticky: the first op that fails records its status and message in the tape
+ * and returns NULL; ops that get NULL return NULL; backward returns the status. So
+ * model code has no error checks.
+ *
+ * Memory: values, saved data and nodes live in the tape's arena until reset; a gradient
+ * lives from its first use in backward until its node is done, in buffers that backward
+ * recycles, so only few exist at once. Parameters (param.h) live on the heap and
+ * outlive every tape. After the first steps nothing is allocated from the system.
+ *
+ * A tape belongs to one thread; the kernels it calls are parallel inside.
+ */
+#ifndef TERN_AUTOGRAD_TAPE_H
+#define TERN_AUTOGRAD_TAPE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/status.h"
+#include "kernels/ternary.h"
+
+typedef struct tern_tape tern_tape;
+typedef struct tern_node tern_node;
+typedef struct tern_param tern_param;
+
+/* A value on the tape. */
+typedef struct tern_var {
+    int64_t rows, cols;
+    float *val;              /* (rows, cols); NULL if the value is `codes` */
+    const tern_qrows *codes; /* quantised activations, of tern_quantize(); else NULL */
+    float *grad;             /* (rows, cols), NULL until backward reaches it; for
+                                quantised values the gradient of what they stand for */
+    bool needs_grad;
+    tern_param *param; /* when the var stands for a parameter; else NULL */
+} tern_var;
+
+/* Free with tern_tape_free (NULL is fine). chunk_bytes: size of the arena's chunks, 0
+ * for the default. NULL if out of memory. */
+tern_tape *tern_tape_new(size_t chunk_bytes);
+void tern_tape_free(tern_tape *t);
+
+/* Forget nodes, values and a sticky error; keep the memory. Vars become invalid. */
+void tern_tape_reset(tern_tape *t);
+
+/* No gradients wanted from now on (evaluation): ops record no nodes and keep only what
+ * forward needs. Stays until turned off; reset does not change it. */
+void tern_tape_set_inference(tern_tape *t, bool on);
+
+/* Dropout draws are a function of (seed, step, op number on the tape); set per micro-
+ * batch. training = false turns dropout off. */
+void tern_tape_set_random(tern_tape *t, uint64_t seed, uint64_t step, bool training);
+
+tern_status tern_tape_status(const tern_tape *t);
+const char *tern_tape_message(const tern_tape *t);
+
+/* tern_tape_backward() - d loss / d everything: `loss` must be (1, 1). Parameter
+ * gradients are added to (tern_param_zero_grad clears them). `scale` multiplies the
+ * loss (1 / number of micro-batches when accumulating). */
+tern_status tern_tape_backward_scaled(tern_tape *t, tern_var *loss, float scale);
+tern_status tern_tape_backward(tern_tape *t, tern_var *loss);
+/* The same from any var with its gradient dy (rows, cols) given: for tests. */
+tern_status tern_tape_backward_from(tern_tape *t, tern_var *y, const float *dy);
+
+/* An input (rows, cols); the data is borrowed, not copied. tern_input() needs no
+ * gradient; tern_input_grad() keeps one, readable in var->grad after backward. */
+tern_var *tern_input(tern_tape *t, int64_t rows, int64_t cols, const float *data);
+tern_var *tern_input_grad(tern_tape *t, int64_t rows, int64_t cols, const float *data);
+
+/* Arena bytes in use, and obtained from the system, for reports. */
+size_t tern_tape_bytes(const tern_tape *t);
+size_t tern_tape_reserved(const tern_tape *t);
+
+#endif /* TERN_AUTOGRAD_TAPE_H */
