@@ -1,0 +1,47 @@
+/* model.h - the decoder-only language model of tern, and its initial weights.
+ *
+ *     h = embed[ids]
+ *     per block:  h = h + Wo sub( attention( rope(Wq n), rope(Wk n), Wv n ) ),  n =
+ * norm(h) h = h + Wdown sub( f(Wgate m) . (Wup m) ),                    m = norm(h)
+ *     logits = head norm(h)
+ *
+ * sub is the extra RMSNorm of arch bitnet (attn_sub_norm, ffn_sub_norm), nothing in
+ * llama. Every W is a BitLinear (quant: ternary) or a Linear (none). Parameter names
+ * and shapes are Hugging Face's in spirit, in this order:
+ *
+ *     embed.weight (V, C); per layer i: layers.i.attn_norm (1, C), layers.i.attn.{wq,
+ * wk, wv, wo}, layers.i.attn_sub_norm, layers.i.ffn_norm, layers.i.ffn.{gate, up,
+ * down}, layers.i.ffn_sub_norm; norm (1, C); head.weight (V, C) unless tied
+ */
+#ifndef TERN_LAYERS_MODEL_H
+#define TERN_LAYERS_MODEL_H
+
+#include "base/spec.h"
+#include "layers/layers.h"
+
+typedef struct tern_model tern_model;
+
+/* tern_model_new() - all parameters allocated, zero; gains 1. spec must have passed
+ * tern_spec_check. TERN_EMEM. Free with tern_model_free (NULL is fine). */
+tern_status tern_model_new(const tern_spec *spec, tern_model **out);
+void tern_model_free(tern_model *m);
+
+/* Initial weights: matrices N(0, std), residual projections (wo, down) N(0, std /
+ * sqrt(2 N)), gains 1; a pure function of seed. Refreshes the forward images. */
+tern_status tern_model_init(tern_model *m, float std, uint64_t seed);
+
+const tern_spec *tern_model_spec(const tern_model *m);
+tern_params *tern_model_params(tern_model *m);
+
+/* tern_model_logits() - ids (batch * time), borrowed until backward -> (batch * time,
+ * V). dropout: probability after embedding, attention output and MLP output, when
+ * training. Error (sticky) if time exceeds the context or an id the vocabulary. */
+tern_var *tern_model_logits(tern_tape *t, tern_model *m, const int32_t *ids,
+                            int64_t batch, int64_t time, float dropout);
+
+/* Mean cross-entropy in nats over targets >= 0: (1, 1). */
+tern_var *tern_model_loss(tern_tape *t, tern_model *m, const int32_t *ids,
+                          const int32_t *targets, int64_t batch, int64_t time,
+                          float dropout);
+
+#endif /* TERN_LAYERS_MODEL_H */
