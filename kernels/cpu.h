@@ -2,6 +2,8 @@
 #ifndef TERN_KERNELS_CPU_H
 #define TERN_KERNELS_CPU_H
 
+#include <stdbool.h>
+
 #include "base/status.h"
 
 /* Levels in increasing order; each includes the ones before it on its architecture. */
@@ -28,9 +30,21 @@ tern_status tern_kernels_force(tern_level l);
 
 tern_level tern_kernels_level(void);
 
-/* Threads that kernels use (OpenMP). n = 0: all that OMP_NUM_THREADS or the machine
- * gives. No result depends on it. */
+/* Threads that kernels use (OpenMP): what every parallel region passes to
+ * num_threads(). n = 0: all that OMP_NUM_THREADS or the machine gives. No result
+ * depends on it. Call from one thread, between kernels. */
 void tern_threads_set(int n);
 int tern_threads(void);
+
+/* What CPUID and the operating system say; all false on other architectures. */
+typedef struct tern_cpu_features {
+    bool amd;     /* vendor AMD or Hygon */
+    bool avx2;    /* AVX2, FMA and F16C, with the OS saving the registers */
+    bool avx512;  /* also AVX-512 F, CD, BW, DQ and VL */
+    bool vnni;    /* also AVX-512 VNNI */
+    bool l2_size; /* leaf 0x80000006 tells the size of the second level cache */
+} tern_cpu_features;
+
+tern_cpu_features tern_cpu_query(void);
 
 #endif /* TERN_KERNELS_CPU_H */
