@@ -1,0 +1,45 @@
+/* blocks.h - the block encodings inside GGUF tensors: how rows of numbers become bytes.
+ *
+ * Trit t in {-1, 0, 1} is stored as u = t + 1. Blocks run along the contiguous
+ * dimension. blocks.c draws each layout beside its encoder and decoder.
+ *
+ *     type   weights  bytes  bits/weight   what
+ *     TQ2_0      256     66       2.0625   four 2-bit codes a byte, then fp16 scale
+ *     TQ1_0      256     54       1.6875   five base-3 digits a byte, then fp16 scale
+ *     Q2_0        64     18       2.25     fp16 scale, then 2-bit codes
+ *     Q8_0        32     34       8.5      fp16 scale, then int8
+ *     F16/BF16     1      2      16
+ *     F32          1      4      32
+ */
+#ifndef TERN_FORMATS_BLOCKS_H
+#define TERN_FORMATS_BLOCKS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "formats/gguf.h"
+
+const char *tern_ggml_name(uint32_t type); /* "TQ2_0"; "type 99" style for unknown */
+size_t tern_ggml_block(uint32_t type);     /* weights per block; 0 if unknown */
+/* Encoded bytes of n weights; 0 if the type is unknown or n is no multiple of a block.
+ */
+size_t tern_ggml_bytes(uint32_t type, size_t n);
+bool tern_ggml_is_ternary(uint32_t type); /* TQ1_0, TQ2_0, Q2_0 */
+
+/* Ternary row of n codes in {-1,0,1} with one scale (exact in fp16) to blocks, and
+ * back. decode returns TERN_ECORRUPT for an invalid code, or for scales that differ
+ * between blocks (blocks of zeros only may carry any scale); scale 0 if all blocks are
+ * zero. */
+void tern_encode_trits(uint32_t type, const int8_t *t, size_t n, float scale,
+                       uint8_t *out);
+tern_status tern_decode_trits(uint32_t type, const uint8_t *in, size_t n, int8_t *t,
+                              float *scale);
+
+/* Floats to F32, F16, BF16, Q8_0 (n a multiple of the block) and any known type back.
+ */
+void tern_encode_floats(uint32_t type, const float *x, size_t n, uint8_t *out);
+void tern_decode_floats(uint32_t type, const uint8_t *in, size_t n, float *x);
+
+#endif /* TERN_FORMATS_BLOCKS_H */
