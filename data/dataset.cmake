@@ -1,12 +1,17 @@
-# dataset.cmake - tokens on disk and the way to them; needs HDF5 and xxHash.
-pkg_search_module(HDF5 IMPORTED_TARGET hdf5 hdf5-serial)
-if(NOT HDF5_FOUND)
+# dataset.cmake - tokens on disk and the way to them: what needs HDF5 and xxHash.
+pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET GLOBAL libxxhash)
+pkg_check_modules(HDF5 IMPORTED_TARGET GLOBAL hdf5)
+add_library(tern_hdf5 INTERFACE)
+if(HDF5_FOUND)
+  target_link_libraries(tern_hdf5 INTERFACE PkgConfig::HDF5)
+else()
   find_package(HDF5 REQUIRED COMPONENTS C)
-  add_library(tern_hdf5 INTERFACE)
   target_include_directories(tern_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
   target_compile_definitions(tern_hdf5 INTERFACE ${HDF5_C_DEFINITIONS})
   target_link_libraries(tern_hdf5 INTERFACE ${HDF5_C_LIBRARIES})
-else()
-  add_library(tern_hdf5 INTERFACE)
-  target_link_libraries(tern_hdf5 INTERFACE PkgConfig::HDF5)
 endif()
+
+# Also under the training checkpoints.
+tern_library(tern_h5file
+  SOURCES h5file.c h5seal.c
+  LINKS tern_base tern_hdf5 PkgConfig::XXHASH)

@@ -8,7 +8,8 @@
  *     kind dataset\n               what the file is
  *     version 1\n                  of that kind
  *     length 1234567\n             bytes of the whole file, this block included
- *     xxh3-128 0123...cdef\n       of everything after the block, 32 hex digits
+ *     xxh3-128 0123...cdef\n       32 hex digits: of everything after the block,
+ *                                  then of the three lines above
  *
  * tern_h5_open() checks all of it before HDF5 sees a byte, so a truncated or flipped
  * file is an error with a name, never a crash inside a parser.
@@ -32,17 +33,18 @@ enum { TERN_H5_BLOCK = 512, TERN_H5_RANK_MAX = 4 };
 
 typedef struct tern_h5 tern_h5; /* an open file: being written, or being read */
 
-typedef enum tern_h5_type { /* little-endian in the file, native in memory */
-                            TERN_H5_U8,
-                            TERN_H5_I8,
-                            TERN_H5_U16,
-                            TERN_H5_I32,
-                            TERN_H5_U32,
-                            TERN_H5_I64,
-                            TERN_H5_U64,
-                            TERN_H5_F32,
-                            TERN_H5_F64,
-                            TERN_H5_TYPE_COUNT
+/* Little-endian in the file, native in memory. */
+typedef enum tern_h5_type {
+    TERN_H5_U8,
+    TERN_H5_I8,
+    TERN_H5_U16,
+    TERN_H5_I32,
+    TERN_H5_U32,
+    TERN_H5_I64,
+    TERN_H5_U64,
+    TERN_H5_F32,
+    TERN_H5_F64,
+    TERN_H5_TYPE_COUNT
 } tern_h5_type;
 
 typedef struct tern_h5_shape {
@@ -64,7 +66,7 @@ const char *tern_h5_type_name(tern_h5_type t); /* "uint16", as numpy calls it */
 
 /* --- writing --- */
 
-/* Start `path`. kind: letters, digits, '-', at most 31; version >= 1. TERN_EIO: the
+/* Start `path`. kind: one word of at most 31 bytes; version >= 1. TERN_EIO: the
  * directory is missing or not writable. */
 tern_status tern_h5_create(const char *path, const char *kind, int version,
                            tern_h5 **out);
@@ -138,5 +140,8 @@ tern_status tern_h5_peek(const char *path, tern_h5_seal *out);
 
 /* Peek, then check length and checksum (reads the whole file). `out` may be NULL. */
 tern_status tern_h5_verify(const char *path, tern_h5_seal *out);
+
+/* Write the user block of a closed HDF5 file that has room for it; what commit does. */
+tern_status tern_h5_seal_file(const char *path, const char *kind, int version);
 
 #endif /* TERN_DATA_H5FILE_H */
