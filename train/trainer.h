@@ -1,0 +1,66 @@
+/* trainer.h - the training loop: start, resume, stop, never lose anything. */
+#ifndef TERN_TRAIN_TRAINER_H
+#define TERN_TRAIN_TRAINER_H
+
+#include <signal.h>
+
+#include "train/checkpoint.h"
+#include "train/config.h"
+#include "train/eval.h"
+
+typedef struct tern_trainer tern_trainer;
+
+/* What the loop tells its caller (the CLI shows it). */
+typedef enum tern_train_event_kind {
+    TERN_EVENT_STEP,       /* after every step */
+    TERN_EVENT_EVAL_BEGIN, /* fraction grows while evaluating */
+    TERN_EVENT_EVAL,       /* result in eval */
+    TERN_EVENT_CHECKPOINT, /* path written */
+    TERN_EVENT_STOPPED     /* a signal was obeyed; path is the checkpoint */
+} tern_train_event_kind;
+
+typedef struct tern_train_event {
+    tern_train_event_kind kind;
+    int64_t step, steps;      /* done, in all */
+    double loss, lr;          /* of the last step */
+    double grad_norm;         /* before clipping */
+    double tokens_per_second; /* over the last steps */
+    double seconds_left;      /* estimate; NaN if unknown */
+    double fraction;          /* EVAL_BEGIN */
+    tern_eval_result eval;    /* EVAL */
+    bool best;                /* EVAL: lowest so far */
+    double best_val;          /* NaN before the first evaluation */
+    double entropy;           /* of the corpus, nats per byte; 0 if unknown */
+    double zero_fraction;     /* of ternary codes; NaN for the float twin */
+    int64_t flips;            /* codes that changed in the last step */
+    const char *path;         /* CHECKPOINT, STOPPED */
+} tern_train_event;
+
+typedef void (*tern_train_listener)(void *user, const tern_train_event *event);
+
+/* tern_trainer_new() - a fresh run in directory `out` (created; refused if it already
+ * holds a run). config is resolved against the dataset here. `data` is borrowed. */
+tern_status tern_trainer_new(const tern_config *config, const tern_dataset *data,
+                             const char *out, tern_trainer **trainer);
+
+/* tern_trainer_resume() - continue the run in `dir` from its newest sound checkpoint;
+ * `sets` override what may change. The dataset must have the fingerprint that the run
+ * began with. metrics.jsonl is cut back to the checkpoint, so that it ends as an
+ * uninterrupted run's does. */
+tern_status tern_trainer_resume(const char *dir, const tern_dataset *data,
+                                const char *const *sets, size_t count,
+                                tern_trainer **trainer);
+void tern_trainer_free(tern_trainer *t);
+
+/* tern_trainer_run() - until train.steps, or until *stop becomes nonzero (a signal
+ * handler sets it): then the step is finished, a checkpoint saved, TERN_ESTOP returned.
+ * A loss or gradient that is not finite saves the last good state and returns
+ * TERN_ENUMERIC with what to try. listener may be NULL. */
+tern_status tern_trainer_run(tern_trainer *t, const volatile sig_atomic_t *stop,
+                             tern_train_listener listener, void *user);
+
+const tern_config *tern_trainer_config(const tern_trainer *t); /* resolved */
+tern_model *tern_trainer_model(tern_trainer *t);
+int64_t tern_trainer_step_count(const tern_trainer *t); /* steps done */
+
+#endif /* TERN_TRAIN_TRAINER_H */
