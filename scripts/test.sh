@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# test.sh - install what is missing, build every way tern is built, run all tests.
+#
+# Four builds under build-test/: gcc Release with warnings as errors; clang with Address-
+# and UndefinedBehaviorSanitizer, where a leak fails the run; the runtime alone, without
+# OpenBLAS, HDF5 and the training wing. The last thing printed is ctest's count.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+scripts/install-deps.sh --test
+
+out=build-test
+jobs=$(nproc)
+launcher=()
+command -v ccache >/dev/null && launcher=(-DCMAKE_C_COMPILER_LAUNCHER=ccache)
+
+step() { printf '\n== %s (%s s)\n' "$*" "$SECONDS"; }
+
+build() { # build NAME CMAKE_OPTION...
+    local dir=$out/$1
+    shift
+    cmake -S . -B "$dir" -G Ninja -DTERN_WERROR=ON "${launcher[@]}" "$@" >"$out/log" ||
+        { cat "$out/log"; return 1; }
+    ninja -C "$dir" -j "$jobs" >"$out/log" 2>&1 || { tail -n 60 "$out/log"; return 1; }
+}
+
+run() { # run NAME CTEST_OPTION...
+    local dir=$out/$1
+    shift
+    ctest --test-dir "$dir" -j "$jobs" --output-on-failure --no-tests=error "$@"
+}
+
+mkdir -p "$out"
+
+step "gcc, Release, warnings are errors"
+build release -DCMAKE_C_COMPILER=gcc -DCMAKE_BUILD_TYPE=Release
+
+step "runtime only: no OpenBLAS, no HDF5, no training"
+build runtime -DCMAKE_C_COMPILER=gcc -DCMAKE_BUILD_TYPE=Release -DTERN_RUNTIME_ONLY=ON
+if ldd "$out/runtime/cli/tern" | grep -Ei 'blas|hdf5|cyaml'; then
+    echo "the runtime-only build must not link these"
+    exit 1
+fi
+run runtime --quiet
+
+step "clang, AddressSanitizer and UndefinedBehaviorSanitizer"
+build sanitize -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+    -DTERN_SANITIZE=ON
+# Criterion prints a leak and passes all the same: the logs tell.
+leaks=$PWD/$out/leaks
+rm -rf "$leaks" && mkdir -p "$leaks"
+ASAN_OPTIONS="log_path=$leaks/asan:detect_leaks=1" \
+    LSAN_OPTIONS="suppressions=$PWD/tests/lsan.supp:print_suppressions=0" \
+    UBSAN_OPTIONS="print_stacktrace=1" \
+    run sanitize -LE slow --quiet
+if [ -n "$(ls -A "$leaks")" ]; then
+    echo "sanitizer reports:"
+    head -n 40 "$leaks"/* | head -n 200
+    exit 1
+fi
+
+step "all tests, Release build"
+run release

@@ -1,0 +1,55 @@
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <string.h>
+
+#include "base/arena.h"
+
+Test(arena, blocks_are_aligned_and_apart)
+{
+    tern_arena *a = tern_arena_new(4096);
+    char *last = NULL;
+    for (size_t i = 0; i < 1000; i++) {
+        char *p = tern_arena_alloc(a, i);
+        cr_assert(eq(sz, (size_t)p % TERN_ALIGN, 0));
+        cr_assert(p != last);
+        memset(p, (int)i, i);
+        last = p;
+    }
+    tern_arena_free(a);
+}
+
+Test(arena, rewinding_reuses_memory)
+{
+    tern_arena *a = tern_arena_new(1 << 16);
+    void *first = tern_arena_alloc(a, 100);
+    const tern_arena_mark mark = tern_arena_save(a);
+    void *second = tern_arena_alloc(a, 1 << 20);
+    const size_t reserved = tern_arena_reserved(a);
+    for (int i = 0; i < 100; i++) {
+        tern_arena_rewind(a, mark);
+        cr_assert(eq(ptr, tern_arena_alloc(a, 1 << 20), second));
+    }
+    cr_expect(eq(sz, tern_arena_reserved(a), reserved));
+    cr_expect(ge(sz, tern_arena_used(a), (1 << 20) + 100));
+    tern_arena_reset(a);
+    cr_expect(eq(sz, tern_arena_used(a), 0));
+    cr_expect(eq(ptr, tern_arena_alloc(a, 100), first));
+    tern_arena_free(a);
+}
+
+Test(arena, impossible_sizes_give_null)
+{
+    tern_arena *a = tern_arena_new(0);
+    cr_expect(eq(ptr, tern_arena_alloc(a, (size_t)-1), NULL));
+    cr_expect(eq(ptr, tern_calloc((size_t)-1 / 2, 16), NULL));
+    cr_expect(ne(ptr, tern_arena_zalloc(a, 10), NULL));
+    tern_arena_free(a);
+    tern_arena_free(NULL);
+}
+
+Test(arena, large_heap_blocks_are_cleared)
+{
+    unsigned char *p = tern_calloc(3, 1 << 20);
+    for (size_t i = 0; i < 3u << 20; i += 511) cr_assert(eq(int, p[i], 0));
+    tern_free(p);
+}

@@ -1,0 +1,24 @@
+# programs.cmake - tests that are scripts: lints, and the built program used as its user
+# would. Each script gets the program's path in TERN and exits 77 to be skipped.
+function(tern_script_test name script)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "LABELS" ${ARGN})
+  add_test(NAME ${name} COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/${script})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 300)
+  endif()
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} SKIP_RETURN_CODE 77
+    LABELS "${ARG_LABELS}"
+    ENVIRONMENT "TERN=$<TARGET_FILE:tern>;OMP_NUM_THREADS=2;TERN_SOURCE=${CMAKE_SOURCE_DIR}")
+endfunction()
+
+tern_script_test(lint.includes lint/includes.sh)
+tern_script_test(lint.format lint/format.sh)
+file(GLOB program_scripts CONFIGURE_DEPENDS RELATIVE ${CMAKE_CURRENT_SOURCE_DIR}
+     programs/test_*.sh)
+foreach(script IN LISTS program_scripts)
+  string(REGEX REPLACE "^programs/test_(.*)\\.sh$" "\\1" name ${script})
+  if(TERN_RUNTIME_ONLY AND NOT name MATCHES "^runtime_")
+    continue()
+  endif()
+  tern_script_test(program.${name} ${script} TIMEOUT 600)
+endforeach()
