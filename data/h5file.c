@@ -146,12 +146,15 @@ static void quiet(void)
 
 /* --- opening and closing --- */
 
-/* No locks: readers see finished files only, and some network disks refuse to lock. */
+/* No locks: readers see finished files only, and some network disks refuse to lock. No
+ * cache of chunks: they are not compressed, so it would save nothing, and what waits in
+ * it when the disk is full is never freed. */
 static hid_t access_plist(void)
 {
     const hid_t p = H5Pcreate(H5P_FILE_ACCESS);
     if (p < 0) return p;
     H5Pset_fclose_degree(p, H5F_CLOSE_STRONG);
+    H5Pset_cache(p, 0, 0, 0, 0.75);
 #if H5_VERSION_GE(1, 10, 7)
     H5Pset_file_locking(p, false, true);
 #endif
