@@ -120,20 +120,45 @@ size_t tern_arena_reserved(const tern_arena *a)
     return sum;
 }
 
+/* Stands in front of every tern_calloc block. */
+typedef struct heap_header {
+    void *base;
+    size_t mapped; /* bytes to unmap; 0: the block came from malloc */
+} heap_header;
+
+/* Large blocks straight from the system: cleared without being touched, so that memory
+ * nobody writes (gradients of a model that is only exported) is never really taken. */
+static void *map_cleared(size_t bytes)
+{
+    const size_t mapped = round_up(bytes, HUGE_PAGE) + HUGE_PAGE;
+    char *base =
+        mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (base == MAP_FAILED) return NULL;
+    (void)madvise(base, mapped, MADV_HUGEPAGE);
+    const uintptr_t first = (uintptr_t)base + TERN_ALIGN;
+    char *p = base + (round_up(first, HUGE_PAGE) - (uintptr_t)base);
+    heap_header *h = (heap_header *)(void *)(p - TERN_ALIGN);
+    *h = (heap_header){.base = base, .mapped = mapped};
+    return p;
+}
+
 void *tern_calloc(size_t count, size_t size)
 {
     if (size && count > (SIZE_MAX / 2) / size) return NULL;
-    size_t bytes = count * size;
-    if (bytes == 0) bytes = 1;
-    const size_t unit = bytes >= HUGE_PAGE ? HUGE_PAGE : TERN_ALIGN;
-    void *p = aligned_alloc(unit, round_up(bytes, unit));
-    if (!p) return NULL;
-    if (unit == HUGE_PAGE) (void)madvise(p, round_up(bytes, HUGE_PAGE), MADV_HUGEPAGE);
-    memset(p, 0, bytes);
-    return p;
+    const size_t bytes = count * size;
+    if (bytes >= HUGE_PAGE) return map_cleared(bytes);
+    char *base = aligned_alloc(TERN_ALIGN, TERN_ALIGN + round_up(bytes, TERN_ALIGN));
+    if (!base) return NULL;
+    *(heap_header *)(void *)base = (heap_header){.base = base};
+    return memset(base + TERN_ALIGN, 0, bytes);
 }
 
 void tern_free(void *p)
 {
-    free(p);
+    if (!p) return;
+    const heap_header h = *(heap_header *)(void *)((char *)p - TERN_ALIGN);
+    if (h.mapped)
+        munmap(h.base, h.mapped);
+    else
+        free(h.base);
 }
