@@ -1,0 +1,29 @@
+/* names.h - what our parameters are called in a GGUF file (inside export/). */
+#ifndef TERN_EXPORT_NAMES_H
+#define TERN_EXPORT_NAMES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/spec.h"
+
+typedef enum tern_export_kind {
+    TERN_EXPORT_GAIN,   /* a vector, always F32 */
+    TERN_EXPORT_MATRIX, /* a linear layer */
+    TERN_EXPORT_ROTARY, /* q or k: rows permuted for arch llama */
+    TERN_EXPORT_EMBED   /* embedding or head */
+} tern_export_kind;
+
+enum { TERN_GGUF_NAME = 64 }; /* with its NUL */
+
+/* tern_gguf_name() - "layers.3.attn.wq" -> "blk.3.attn_q.weight". false if there is no
+ * such name in GGUF. */
+bool tern_gguf_name(const char *ours, char theirs[TERN_GGUF_NAME],
+                    tern_export_kind *kind);
+
+/* The row of ours that stands at row r in the file, where heads of head_dim rows have
+ * had their halves interleaved: new row 2i + p is old row p * head_dim / 2 + i. */
+int64_t tern_rotary_row(int64_t r, int64_t head_dim);
+
+#endif /* TERN_EXPORT_NAMES_H */
