@@ -1,0 +1,87 @@
+/* cli.h - what the commands of `tern` share: options, messages, progress.
+ *
+ * cli/ is the only folder that prints to the terminal or ends the process. Exit status:
+ * 0 done, 1 failed (or stopped before the end), 2 wrong usage. Figures and text go to
+ * standard output, everything else to standard error; with --json standard output holds
+ * one JSON document and nothing else.
+ */
+#ifndef TERN_CLI_CLI_H
+#define TERN_CLI_CLI_H
+
+#include <argp.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+enum { TERN_EXIT_DONE = 0, TERN_EXIT_FAILED = 1, TERN_EXIT_USAGE = 2 };
+
+/* --- commands --- */
+
+typedef struct tern_command {
+    const char *name, *summary;
+    int (*run)(int argc, char **argv); /* argv[0] is "tern NAME"; returns exit status */
+} tern_command;
+
+int tern_cmd_bench(int argc, char **argv);
+int tern_cmd_data(int argc, char **argv);
+int tern_cmd_eval(int argc, char **argv);
+int tern_cmd_export(int argc, char **argv);
+int tern_cmd_generate(int argc, char **argv);
+int tern_cmd_init(int argc, char **argv);
+int tern_cmd_inspect(int argc, char **argv);
+int tern_cmd_tales(int argc, char **argv);
+int tern_cmd_train(int argc, char **argv);
+
+/* --- options that every command has: --threads N, and --json where it has figures ---
+ */
+
+typedef struct tern_common {
+    int threads; /* 0: all */
+    bool json;
+} tern_common;
+
+/* Children for a command's struct argp; the input of each is a tern_common. */
+extern const struct argp tern_argp_threads;
+extern const struct argp tern_argp_threads_json;
+
+/* Parse numbers the way every command does: whole text, in range, or argp_error(). */
+long tern_arg_int(struct argp_state *state, const char *option, const char *text,
+                  long low, long high);
+double tern_arg_float(struct argp_state *state, const char *option, const char *text,
+                      double low, double high);
+/* "8M", "64K", "1000000". */
+int64_t tern_arg_bytes(struct argp_state *state, const char *option, const char *text);
+
+/* Apply --threads and choose the kernels. TERN_EARG if TERN_CPU is wrong. */
+tern_status tern_common_apply(const tern_common *c);
+
+/* --- messages --- */
+
+/* "tern: <message of the failure>" on standard error; returns TERN_EXIT_FAILED. */
+int tern_report_failure(void);
+
+/* Print and release a JSON document. */
+void tern_print_json(json_t *document);
+
+/* "1.2M", "345 kB"-like figures for people, into a buffer of 16. */
+const char *tern_human_count(int64_t n, char out[16]);
+const char *tern_human_bytes(int64_t n, char out[16]);
+const char *tern_human_time(double seconds, char out[16]);
+
+/* --- progress of long work --- */
+
+/* A bar that rewrites its line on a terminal, and prints one line per quarter
+ * elsewhere. */
+typedef struct tern_bar {
+    const char *what;
+    double start, shown; /* seconds; fraction at the last line */
+    bool open;
+} tern_bar;
+
+void tern_bar_begin(tern_bar *b, const char *what);
+void tern_bar_update(double fraction, void *bar); /* fits every progress callback */
+void tern_bar_end(tern_bar *b);
+
+#endif /* TERN_CLI_CLI_H */

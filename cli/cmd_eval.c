@@ -1,0 +1,129 @@
+/* cmd_eval.c - `tern eval`: the loss of a run or an exported model on text. */
+#define _GNU_SOURCE
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "cli/cli.h"
+#include "cli/eval_model.h"
+#include "formats/gguf.h"
+
+typedef struct options {
+    tern_common common;
+    const char *model, *data;
+    bool best;
+    long tokens;
+} options;
+
+enum { KEY_BEST = 0x2000, KEY_TOKENS };
+
+static const struct argp_option table[] = {
+    {"data", 'd', "FILE", 0,
+     "A dataset (its validation split), or a text (all of it)"
+#ifndef TERN_RUNTIME_ONLY
+     "; a run knows its own dataset"
+#endif
+     ,
+     0},
+#ifndef TERN_RUNTIME_ONLY
+    {"best", KEY_BEST, 0, 0, "Of a run, the checkpoint with the lowest validation loss",
+     0},
+#endif
+    {"tokens", KEY_TOKENS, "N", 0, "Only the first N tokens (default: all)", 0},
+    {0},
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    options *o = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &o->common;
+        return 0;
+    case 'd':
+        o->data = arg;
+        return 0;
+    case KEY_BEST:
+        o->best = true;
+        return 0;
+    case KEY_TOKENS:
+        o->tokens = tern_arg_int(state, "--tokens", arg, 1, INT64_MAX);
+        return 0;
+    case ARGP_KEY_ARG:
+        if (o->model) argp_error(state, "one model only, not \"%s\" as well", arg);
+        o->model = arg;
+        return 0;
+    case ARGP_KEY_END:
+        if (!o->model)
+            argp_error(state, "which model? a run, a checkpoint or a GGUF file");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static void report(const options *o, const tern_eval_figures *f, double seconds)
+{
+    if (o->common.json) {
+        tern_print_json(json_pack("{s:s, s:s, s:f, s:f, s:f, s:I, s:I, s:f}", "model",
+                                  f->model, "data", f->data, "loss", f->loss,
+                                  "perplexity", f->perplexity, "bits_per_byte",
+                                  f->bits_per_byte, "tokens", (json_int_t)f->tokens,
+                                  "bytes", (json_int_t)f->bytes, "seconds", seconds));
+        return;
+    }
+    printf("%s on %s\n", f->model, f->data);
+    printf("loss %.6f nats/token, perplexity %.4f, %.5f bits/byte\n", f->loss,
+           f->perplexity, f->bits_per_byte);
+    if (f->entropy > 0.0) {
+        const double per_byte = f->bits_per_byte * log(2.0);
+        printf(
+            "the source's entropy is %.5f bits/byte; the model is %.1f %% above it\n",
+            f->entropy / log(2.0), 100.0 * (per_byte / f->entropy - 1.0));
+    }
+    printf("%" PRId64 " tokens, %" PRId64 " bytes, %.1f s\n", f->tokens, f->bytes,
+           seconds);
+}
+
+int tern_cmd_eval(int argc, char **argv)
+{
+    static const struct argp_child children[] = {{&tern_argp_threads_json, 0, 0, 0},
+                                                 {0}};
+    static const struct argp argp = {
+        .options = table,
+        .parser = parse,
+        .args_doc = "RUN|CHECKPOINT.h5|MODEL.gguf",
+        .children = children,
+        .doc =
+            "Measure how well a model predicts text: nats per token, perplexity, bits "
+            "per byte."
+            "\vThe text is cut into windows as long as the model's context and every "
+            "token but the first is scored once, so the result is the same number "
+            "every "
+            "time. Bits per byte compare models with different tokenizers.\n\n"
+            "Example: tern eval model.gguf --data book.h5",
+    };
+    options o = {0};
+    argp_parse(&argp, argc, argv, 0, NULL, &o);
+    tern_eval_figures f = {0};
+    const double start = tern_seconds();
+    tern_bar bar;
+    tern_bar_begin(&bar, "evaluating");
+    tern_status s = tern_common_apply(&o.common);
+    if (s == TERN_OK) {
+        if (tern_is_gguf(o.model))
+            s = tern_eval_exported(o.model, o.data, o.tokens, tern_bar_update, &bar,
+                                   &f);
+        else
+            s = tern_eval_trained(o.model, o.best, o.data, o.tokens, tern_bar_update,
+                                  &bar, &f);
+    }
+    tern_bar_end(&bar);
+    if (s != TERN_OK) return tern_report_failure();
+    report(&o, &f, tern_seconds() - start);
+    return TERN_EXIT_DONE;
+}

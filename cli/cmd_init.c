@@ -1,0 +1,137 @@
+/* cmd_init.c - `tern init`: an untrained checkpoint of any shape. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <math.h>
+
+#include "base/file.h"
+#include "cli/cli.h"
+#include "layers/model.h"
+#include "train/checkpoint.h"
+#include "train/config.h"
+
+typedef struct options {
+    tern_common common;
+    const char *config, *out;
+    const char **sets;
+    size_t set_count;
+} options;
+
+static const struct argp_option table[] = {
+    {"output", 'o', "DIR", 0, "The run's directory", 0},
+    {"set", 's', "KEY=VALUE", 0, "Change one value of the config", 0},
+    {0},
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    options *o = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &o->common;
+        return 0;
+    case 'o':
+        o->out = arg;
+        return 0;
+    case 's':
+        o->sets[o->set_count++] = arg;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (o->config) argp_error(state, "one config only, not \"%s\" as well", arg);
+        o->config = arg;
+        return 0;
+    case ARGP_KEY_END:
+        if (!o->config)
+            argp_error(state, "which config? for instance configs/nano.yaml");
+        if (!o->out) argp_error(state, "where to? give -o DIR");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* A byte tokenizer can be had without a text, and serves shapes with any vocabulary
+ * that holds it, so that such a model can generate. */
+static tern_status tokenizer_for(const tern_config *c, tern_tokenizer **out)
+{
+    if (c->model.vocab > 0 && c->model.vocab < 256) return TERN_OK;
+    return tern_tokenizer_new_byte(out);
+}
+
+static tern_status resolve(const options *o, tern_config *c)
+{
+    if (c->model.vocab == 0 && !strcmp(c->tokenizer, "byte")) c->model.vocab = 256;
+    if (c->model.vocab == 0)
+        return tern_fail(
+            TERN_EARG,
+            "%s: model.vocab comes from the tokenizer, which needs a text to "
+            "learn from; say --set model.vocab=N",
+            o->config);
+    return tern_config_resolve(c, c->model.vocab, o->config);
+}
+
+static tern_status save(const options *o, const tern_config *c, tern_model *model,
+                        const tern_tokenizer *t, char path[TERN_PATH_MAX])
+{
+    const tern_progress_state state = {.val = NAN, .best_val = NAN};
+    char *yaml;
+    TERN_TRY(tern_path_join(path, o->out, "checkpoints"));
+    TERN_TRY(tern_make_dirs(path));
+    TERN_TRY(tern_config_yaml(c, &yaml));
+    TERN_TRY(tern_path_join(path, o->out, "config.yaml"));
+    const tern_status s = tern_file_write(path, yaml, strlen(yaml));
+    free(yaml);
+    TERN_TRY(s);
+    TERN_TRY(tern_path_join(path, o->out, "checkpoints/step-00000000.h5"));
+    return tern_checkpoint_save(path, c, t, model, NULL, &state);
+}
+
+static tern_status init_run(const options *o)
+{
+    tern_config c;
+    char path[TERN_PATH_MAX], params[16], ternary[16];
+    TERN_TRY(tern_config_load(o->config, o->sets, o->set_count, &c));
+    TERN_TRY(resolve(o, &c));
+    TERN_TRY(tern_path_join(path, o->out, "config.yaml"));
+    if (tern_file_exists(path))
+        return tern_fail(TERN_EARG, "%s already holds a run; choose another directory",
+                         o->out);
+    tern_model *model = NULL;
+    tern_tokenizer *t = NULL;
+    tern_status s = tern_model_new(&c.model, &model);
+    if (s == TERN_OK) s = tern_model_init(model, c.init_std, c.seed);
+    if (s == TERN_OK) s = tokenizer_for(&c, &t);
+    if (s == TERN_OK) s = save(o, &c, model, t, path);
+    if (s == TERN_OK)
+        printf("%s: %s, %s parameters, %s of them ternary\n", path,
+               tern_arch_name(c.model.arch),
+               tern_human_count(tern_spec_params(&c.model), params),
+               tern_human_count(tern_spec_ternary_params(&c.model), ternary));
+    tern_tokenizer_free(t);
+    tern_model_free(model);
+    return s;
+}
+
+int tern_cmd_init(int argc, char **argv)
+{
+    static const struct argp_child children[] = {{&tern_argp_threads, 0, 0, 0}, {0}};
+    static const struct argp argp = {
+        .options = table,
+        .parser = parse,
+        .args_doc = "CONFIG",
+        .children = children,
+        .doc = "Make an initialised, untrained checkpoint of any shape, to export and "
+               "measure."
+               "\vExample: tern init configs/shape-0.7b.yaml -o runs/shape",
+    };
+    options o = {0};
+    o.sets = calloc((size_t)argc, sizeof *o.sets);
+    if (!o.sets) return TERN_EXIT_FAILED;
+    argp_parse(&argp, argc, argv, 0, NULL, &o);
+    tern_status s = tern_common_apply(&o.common);
+    if (s == TERN_OK) s = init_run(&o);
+    free(o.sets);
+    return s == TERN_OK ? TERN_EXIT_DONE : tern_report_failure();
+}

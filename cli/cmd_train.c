@@ -1,0 +1,294 @@
+/* cmd_train.c - `tern train`: start a run, or resume one. */
+#define _GNU_SOURCE
+#include <inttypes.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "cli/cli.h"
+#include "cli/run_data.h"
+#include "cli/terminal.h"
+#include "kernels/cpu.h"
+#include "train/trainer.h"
+
+typedef struct options {
+    tern_common common;
+    const char *config, *data, *out, *resume;
+    const char **sets;
+    size_t set_count;
+    long stop_at;
+} options;
+
+enum { KEY_STOP_AT = 0x2000 };
+
+static const struct argp_option table[] = {
+    {"data", 'd', "FILE", 0,
+     "A dataset of `tern data`, or a text (then the config's tokenizer is learned from "
+     "it and the dataset is kept in the run)",
+     0},
+    {"out", 'o', "DIR", 0, "The run's directory: checkpoints, metrics, config", 0},
+    {"resume", 'r', "DIR", 0, "Go on with this run from its newest sound checkpoint",
+     0},
+    {"set", 's', "KEY=VALUE", 0, "Change one value of the config, optim.lr=1e-3", 0},
+    {"stop-at", KEY_STOP_AT, "STEP", 0,
+     "Stop after this step as Ctrl-C would, to go on later", 0},
+    {"help-config", 'H', 0, 0, "List every key of a config with range and default", 0},
+    {0},
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    options *o = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &o->common;
+        return 0;
+    case 'd':
+        o->data = arg;
+        return 0;
+    case 'o':
+        o->out = arg;
+        return 0;
+    case 'r':
+        o->resume = arg;
+        return 0;
+    case 's':
+        o->sets[o->set_count++] = arg;
+        return 0;
+    case 'H':
+        tern_config_print_help(stdout);
+        exit(TERN_EXIT_DONE);
+    case ARGP_KEY_ARG:
+        if (o->config) argp_error(state, "one config only, not \"%s\" as well", arg);
+        o->config = arg;
+        return 0;
+    case ARGP_KEY_END:
+        if (o->resume && (o->config || o->out))
+            argp_error(state,
+                       "--resume takes the config from the run; leave out CONFIG "
+                       "and --out, use --set to change a value");
+        if (o->resume) return 0;
+        if (!o->config)
+            argp_error(state, "which config? for instance configs/tales.yaml");
+        if (!o->data) argp_error(state, "on which text? give --data FILE");
+        if (!o->out) argp_error(state, "where to? give --out DIR");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* --- signals --- */
+
+static volatile sig_atomic_t stop_requested;
+
+/* The first signal asks for a clean stop, the second one ends the process as usual. */
+static void on_signal(int number)
+{
+    stop_requested = 1;
+    signal(number, SIG_DFL);
+}
+
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+/* --- what is shown --- */
+
+typedef struct display {
+    double entropy, bytes_per_token;
+    int64_t last_line; /* step of the last plain line */
+    long stop_at;
+} display;
+
+static void show_live(const tern_train_event *e)
+{
+    char left[16], val[48] = "";
+    tern_human_time(e->seconds_left, left);
+    if (!isnan(e->best_val)) snprintf(val, sizeof val, "  best val %.4f", e->best_val);
+    tern_terminal_line(
+        "step %" PRId64 "/%" PRId64 "  loss %.4f%s  lr %.2e  %.0f tok/s  %s left",
+        e->step, e->steps, e->loss, val, e->lr, e->tokens_per_second, left);
+}
+
+/* Elsewhere than on a terminal: about twenty lines a run. */
+static void show_plain(display *d, const tern_train_event *e)
+{
+    char left[16];
+    const int64_t every = e->steps / 20 > 0 ? e->steps / 20 : 1;
+    if (e->step != 1 && e->step != e->steps && e->step < d->last_line + every) return;
+    d->last_line = e->step - e->step % every;
+    fprintf(stderr,
+            "step %" PRId64 "/%" PRId64 "  loss %.4f  lr %.2e  %.0f tok/s  %s left\n",
+            e->step, e->steps, e->loss, e->lr, e->tokens_per_second,
+            tern_human_time(e->seconds_left, left));
+}
+
+static void show_eval(const display *d, const tern_train_event *e)
+{
+    char ternary[80] = "";
+    if (!isnan(e->zero_fraction))
+        snprintf(ternary, sizeof ternary, ", %.1f %% zeros, %" PRId64 " codes flipped",
+                 100.0 * e->zero_fraction, e->flips);
+    char source[80] = "";
+    if (d->entropy > 0.0 && e->eval.bytes > 0) {
+        const double per_byte =
+            e->eval.loss * (double)e->eval.tokens / (double)e->eval.bytes;
+        snprintf(source, sizeof source, ", %.1f %% above the source's entropy",
+                 100.0 * (per_byte / d->entropy - 1.0));
+    }
+    tern_terminal_clear_line();
+    fprintf(stderr,
+            "step %" PRId64
+            ": val loss %.4f nats/token, perplexity %.2f, %.4f bits/byte%s%s%s\n",
+            e->step, e->eval.loss, e->eval.perplexity, e->eval.bits_per_byte, source,
+            ternary, e->best ? " (best)" : "");
+}
+
+static void on_event(void *user, const tern_train_event *e)
+{
+    display *d = user;
+    d->entropy = e->entropy;
+    switch (e->kind) {
+    case TERN_EVENT_STEP:
+        if (d->stop_at && e->step >= d->stop_at) stop_requested = 1;
+        if (tern_terminal())
+            show_live(e);
+        else
+            show_plain(d, e);
+        return;
+    case TERN_EVENT_EVAL_BEGIN:
+        tern_terminal_line("step %" PRId64 "/%" PRId64 "  evaluating %.0f %%", e->step,
+                           e->steps, 100.0 * e->fraction);
+        return;
+    case TERN_EVENT_EVAL:
+        show_eval(d, e);
+        return;
+    case TERN_EVENT_CHECKPOINT:
+        return;
+    case TERN_EVENT_STOPPED:
+        tern_terminal_clear_line();
+        fprintf(stderr, "stopped at step %" PRId64 " of %" PRId64 ", saved %s\n",
+                e->step, e->steps, e->path);
+        return;
+    }
+}
+
+static void print_start(const tern_trainer *t, const tern_dataset *data,
+                        const char *dir)
+{
+    const tern_config *c = tern_trainer_config(t);
+    const tern_spec *s = &c->model;
+    char params[16], ternary[16], tokens[16], tokenizer[64];
+    tern_tokenizer_describe(tern_dataset_tokenizer(data), tokenizer);
+    fprintf(stderr,
+            "model: %s, %s parameters (%s ternary), %" PRId64 " layers, width %" PRId64
+            ", context %" PRId64 "\n",
+            tern_arch_name(s->arch), tern_human_count(tern_spec_params(s), params),
+            tern_human_count(tern_spec_ternary_params(s), ternary), s->layers, s->width,
+            s->context);
+    fprintf(stderr, "data:  %s tokens, tokenizer %s\n",
+            tern_human_count(tern_dataset_tokens(data, TERN_TRAIN), tokens), tokenizer);
+    fprintf(stderr,
+            "run:   %s, steps %" PRId64 " to %" PRId64 ", %" PRId64
+            " tokens a step, %d threads, %s\n",
+            dir, tern_trainer_step_count(t), c->steps,
+            c->batch * c->accumulate * s->context, tern_threads(),
+            tern_level_name(tern_kernels_level()));
+}
+
+/* --- the command --- */
+
+static tern_status open_run(const options *o, tern_dataset **data, tern_trainer **t)
+{
+    if (o->resume) {
+        TERN_TRY(tern_run_data_open(o->resume, o->data, data));
+        return tern_trainer_resume(o->resume, *data, o->sets, o->set_count, t);
+    }
+    tern_config config;
+    TERN_TRY(tern_config_load(o->config, o->sets, o->set_count, &config));
+    TERN_TRY(tern_run_data_begin(o->out, o->data, &config, data));
+    TERN_TRY(tern_trainer_new(&config, *data, o->out, t));
+    return tern_run_data_remember(o->out, o->data);
+}
+
+static json_t *number_or_null(double x)
+{
+    return isfinite(x) ? json_real(x) : json_null();
+}
+
+static void print_end(const options *o, const tern_trainer *t, const char *dir)
+{
+    tern_progress_state state;
+    char path[TERN_PATH_MAX];
+    tern_checkpoint *c;
+    if (tern_run_find(dir, false, path) != TERN_OK) return;
+    if (tern_checkpoint_open(path, &c) != TERN_OK) return;
+    state = *tern_checkpoint_state(c);
+    tern_checkpoint_close(c);
+    if (o->common.json) {
+        tern_print_json(
+            json_pack("{s:s, s:s, s:I, s:I, s:o, s:o}", "run", dir, "checkpoint", path,
+                      "step", (json_int_t)tern_trainer_step_count(t), "tokens",
+                      (json_int_t)state.tokens, "val_loss", number_or_null(state.val),
+                      "best_val_loss", number_or_null(state.best_val)));
+        return;
+    }
+    fprintf(stderr, "done: %s\nnext: tern export %s -o model.gguf\n", path, dir);
+}
+
+int tern_cmd_train(int argc, char **argv)
+{
+    static const struct argp_child children[] = {{&tern_argp_threads_json, 0, 0, 0},
+                                                 {0}};
+    static const struct argp argp = {
+        .options = table,
+        .parser = parse,
+        .args_doc = "CONFIG --data FILE --out DIR\n--resume DIR",
+        .children = children,
+        .doc =
+            "Train a model as a config says, or resume a run."
+            "\vCtrl-C finishes the step, saves, and says how to go on. A run that was "
+            "killed loses at most the steps since its last checkpoint, and resumed it "
+            "ends with the same weights, bit for bit.\n\nExamples:\n"
+            "  tern train configs/tales.yaml --data tales.txt --out runs/tales\n"
+            "  tern train --resume runs/tales --set train.steps=4000",
+    };
+    options o = {0};
+    o.sets = calloc((size_t)argc, sizeof *o.sets);
+    if (!o.sets) return TERN_EXIT_FAILED;
+    argp_parse(&argp, argc, argv, 0, NULL, &o);
+
+    const char *dir = o.resume ? o.resume : o.out;
+    tern_dataset *data = NULL;
+    tern_trainer *t = NULL;
+    display d = {.stop_at = o.stop_at};
+    tern_status s = tern_common_apply(&o.common);
+    if (s == TERN_OK) s = open_run(&o, &data, &t);
+    if (s == TERN_OK) {
+        catch_signals();
+        print_start(t, data, dir);
+        s = tern_trainer_run(t, &stop_requested, on_event, &d);
+        tern_terminal_clear_line();
+    }
+    int status = TERN_EXIT_DONE;
+    if (s == TERN_OK) {
+        print_end(&o, t, dir);
+    } else if (s == TERN_ESTOP) {
+        fprintf(stderr, "go on with: tern train --resume %s\n", dir);
+        status = o.stop_at ? TERN_EXIT_DONE : TERN_EXIT_FAILED;
+    } else {
+        status = tern_report_failure();
+    }
+    tern_trainer_free(t);
+    tern_dataset_free(data);
+    free(o.sets);
+    return status;
+}

@@ -1,0 +1,93 @@
+/* eval_exported.c - the same windows and the same loss kernel as train/eval.c, over the
+ * runtime. */
+#include "cli/eval_model.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/heldout.h"
+#include "cli/model_file.h"
+#include "kernels/rows.h"
+
+typedef struct scorer {
+    tern_session *session;
+    float *logits, *losses, *lse;
+    int64_t window, vocab;
+} scorer;
+
+static tern_status scorer_init(scorer *c, const tern_runtime *m)
+{
+    const tern_spec *s = tern_runtime_spec(m);
+    *c = (scorer){.window = s->context, .vocab = s->vocab};
+    TERN_TRY(tern_session_new(m, 0, &c->session));
+    c->logits = malloc((size_t)(c->window * c->vocab) * sizeof *c->logits);
+    c->losses = malloc((size_t)c->window * sizeof *c->losses);
+    c->lse = malloc((size_t)c->window * sizeof *c->lse);
+    if (!c->logits || !c->losses || !c->lse)
+        return tern_fail(TERN_EMEM, "out of memory");
+    return TERN_OK;
+}
+
+static void scorer_free(scorer *c)
+{
+    tern_session_free(c->session);
+    free(c->logits);
+    free(c->losses);
+    free(c->lse);
+}
+
+static tern_status score(scorer *c, const int32_t *ids, int64_t count,
+                         tern_eval_progress progress, void *user, double *sum)
+{
+    double total = 0.0;
+    for (int64_t at = 0; at + 1 < count; at += c->window) {
+        const int64_t left = count - 1 - at, n = left < c->window ? left : c->window;
+        tern_session_truncate(c->session, 0);
+        TERN_TRY(tern_session_eval_all(c->session, ids + at, n, c->logits));
+        tern_cross_entropy_rows(c->logits, ids + at + 1, (size_t)n, (size_t)c->vocab,
+                                c->losses, c->lse);
+        for (int64_t i = 0; i < n; i++) total += (double)c->losses[i];
+        progress((double)(at + n) / (double)count, user);
+    }
+    *sum = total;
+    return TERN_OK;
+}
+
+static tern_status eval_ids(const tern_model_file *m, const tern_heldout *text,
+                            tern_eval_progress progress, void *user,
+                            tern_eval_figures *out)
+{
+    scorer c = {0};
+    double sum = 0.0;
+    tern_status s = scorer_init(&c, m->runtime);
+    if (s == TERN_OK) s = score(&c, text->ids, text->count, progress, user, &sum);
+    scorer_free(&c);
+    if (s != TERN_OK) return s;
+    out->tokens = text->count - 1;
+    out->bytes = text->bytes;
+    out->loss = sum / (double)out->tokens;
+    out->perplexity = exp(out->loss);
+    out->bits_per_byte = sum / (double)out->bytes / log(2.0);
+    out->entropy = text->entropy;
+    return TERN_OK;
+}
+
+tern_status tern_eval_exported(const char *model, const char *data, int64_t max_tokens,
+                               tern_eval_progress progress, void *user,
+                               tern_eval_figures *out)
+{
+    if (!data) return tern_fail(TERN_EARG, "on which text? give --data FILE");
+    tern_model_file m;
+    TERN_TRY(tern_model_file_open(model, true, &m));
+    tern_heldout text = {0};
+    tern_status s = tern_heldout_open(data, m.tokenizer, max_tokens, &text);
+    if (s == TERN_OK) s = eval_ids(&m, &text, progress, user, out);
+    tern_heldout_free(&text);
+    tern_model_file_close(&m);
+    if (s != TERN_OK) return s;
+    snprintf(out->model, sizeof out->model, "%s", model);
+    snprintf(out->data, sizeof out->data, "%s", data);
+    return TERN_OK;
+}

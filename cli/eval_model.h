@@ -1,0 +1,31 @@
+/* eval_model.h - loss of an exported or a trained model (inside cli/). */
+#ifndef TERN_CLI_EVAL_MODEL_H
+#define TERN_CLI_EVAL_MODEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/file.h"
+#include "base/status.h"
+
+typedef struct tern_eval_figures {
+    char model[TERN_PATH_MAX], data[TERN_PATH_MAX]; /* the files */
+    double loss, perplexity, bits_per_byte;
+    double entropy; /* of the source, nats per byte; 0 if unknown */
+    int64_t tokens, bytes;
+} tern_eval_figures;
+
+typedef void (*tern_eval_progress)(double fraction, void *user);
+
+/* A GGUF file, by the runtime. max_tokens 0: all. */
+tern_status tern_eval_exported(const char *model, const char *data, int64_t max_tokens,
+                               tern_eval_progress progress, void *user,
+                               tern_eval_figures *out);
+
+/* A run or checkpoint, by training's forward pass. data NULL: the run's own. In the
+ * runtime-only build an error that says so. */
+tern_status tern_eval_trained(const char *run, bool best, const char *data,
+                              int64_t max_tokens, tern_eval_progress progress,
+                              void *user, tern_eval_figures *out);
+
+#endif /* TERN_CLI_EVAL_MODEL_H */

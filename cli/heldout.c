@@ -1,0 +1,105 @@
+/* heldout.c - see heldout.h. Datasets need HDF5, so the runtime-only build reads texts.
+ */
+#include "cli/heldout.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#ifndef TERN_RUNTIME_ONLY
+#include "data/dataset.h"
+#endif
+
+static tern_status read_text(const char *path, const tern_tokenizer *t,
+                             tern_heldout *out)
+{
+    tern_map m;
+    tern_ids ids = {0};
+    TERN_TRY(tern_map_open(path, &m));
+    const tern_status s =
+        tern_tokenizer_encode(t, (const char *)m.data, m.bytes, true, &ids);
+    tern_map_close(&m);
+    if (s != TERN_OK) {
+        free(ids.data);
+        return tern_fail_in(s, path);
+    }
+    out->ids = ids.data;
+    out->count = (int64_t)ids.count;
+    return TERN_OK;
+}
+
+#ifndef TERN_RUNTIME_ONLY
+static tern_status check_same(const char *path, const tern_tokenizer *a,
+                              const tern_tokenizer *b)
+{
+    char *x = NULL, *y = NULL;
+    tern_status s = tern_tokenizer_json(a, &x);
+    if (s == TERN_OK) s = tern_tokenizer_json(b, &y);
+    if (s == TERN_OK && strcmp(x, y) != 0)
+        s = tern_fail(
+            TERN_EARG,
+            "%s was made with another tokenizer than the model's; evaluate on "
+            "the text itself",
+            path);
+    free(x);
+    free(y);
+    return s;
+}
+
+static tern_status read_split(const tern_dataset *d, tern_heldout *out)
+{
+    out->count = tern_dataset_tokens(d, TERN_VAL);
+    out->entropy = tern_dataset_entropy(d);
+    out->ids = malloc((size_t)(out->count + 1) * sizeof *out->ids);
+    if (!out->ids) return tern_fail(TERN_EMEM, "out of memory");
+    return tern_dataset_read(d, TERN_VAL, 0, out->count, out->ids);
+}
+
+static tern_status read_dataset(const char *path, const tern_tokenizer *t,
+                                tern_heldout *out)
+{
+    tern_dataset *d;
+    TERN_TRY(tern_dataset_open(path, &d));
+    tern_status s = check_same(path, tern_dataset_tokenizer(d), t);
+    if (s == TERN_OK) s = read_split(d, out);
+    tern_dataset_free(d);
+    return s;
+}
+#endif
+
+tern_status tern_heldout_open(const char *path, const tern_tokenizer *t,
+                              int64_t max_tokens, tern_heldout *out)
+{
+    tern_heldout h = {0};
+    tern_status s;
+#ifndef TERN_RUNTIME_ONLY
+    if (tern_is_dataset(path))
+        s = read_dataset(path, t, &h);
+    else
+#endif
+        s = read_text(path, t, &h);
+    if (s == TERN_OK && max_tokens > 0 && h.count > max_tokens + 1)
+        h.count = max_tokens + 1;
+    if (s == TERN_OK && h.count < 2)
+        s = tern_fail(TERN_EARG,
+                      "%s: %" PRId64 " tokens to evaluate on, two are needed", path,
+                      h.count);
+    if (s != TERN_OK) {
+        tern_heldout_free(&h);
+        return s;
+    }
+    for (int64_t i = 1; i < h.count; i++) {
+        size_t bytes;
+        (void)tern_tokenizer_piece(t, h.ids[i], &bytes);
+        h.bytes += (int64_t)bytes;
+    }
+    *out = h;
+    return TERN_OK;
+}
+
+void tern_heldout_free(tern_heldout *h)
+{
+    free(h->ids);
+    *h = (tern_heldout){0};
+}

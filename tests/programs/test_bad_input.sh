@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# Wrong on purpose: each mistake is answered with the file, the key or the option, and
+# what would be right; never with a crash or half a file.
+. "$(dirname "$0")/lib.sh"
+small_config
+"$TERN" tales -o tales.txt --bytes 30K --seed 3 2>/dev/null
+"$TERN" data tales.txt -o corpus.h5 --tokenizer char >/dev/null
+"$TERN" train small.yaml --data corpus.h5 --out run --set train.steps=5 2>/dev/null
+"$TERN" export run -o model.gguf >/dev/null
+
+# usage
+expect 2 "COMMAND" -- "$TERN"
+expect 2 "train" -- "$TERN" trian
+expect 2 "config" -- "$TERN" train
+expect 2 "--data" -- "$TERN" train small.yaml
+expect 2 "--temp" -- "$TERN" generate model.gguf --temp warm
+expect 2 "--n-predict" -- "$TERN" generate model.gguf -n 5x
+expect 2 "--bytes" -- "$TERN" tales -o t.txt --bytes many
+expect 2 "" -- "$TERN" eval model.gguf --no-such-option
+expect 0 "Usage" -- "$TERN" --help
+for c in tales data train init export generate eval inspect bench; do
+    expect 0 "Usage" -- "$TERN" $c --help
+done
+expect 1 "scalar" -- env TERN_CPU=z80 "$TERN" inspect model.gguf
+
+# configs
+expect 1 "small.yaml" -- "$TERN" train small.yaml --data corpus.h5 --out r --set optim.lrr=1
+expect 1 "optim.lr" -- "$TERN" train small.yaml --data corpus.h5 --out r --set optim.lr=abc
+expect 1 "optim.lr" -- "$TERN" train small.yaml --data corpus.h5 --out r --set optim.lr=-1
+expect 1 "train.steps" -- "$TERN" train small.yaml --data corpus.h5 --out r --set train.steps=0
+expect 1 "heads" -- "$TERN" train small.yaml --data corpus.h5 --out r --set model.heads=3
+expect 1 "vocab" -- "$TERN" train small.yaml --data corpus.h5 --out r --set model.vocab=3
+expect 1 "context" -- "$TERN" train small.yaml --data corpus.h5 --out r --set model.context=100000
+printf 'model: {width: 64}\noptim:\n  lrate: 1\n' >typo.yaml
+expect 1 "typo.yaml" -- "$TERN" train typo.yaml --data corpus.h5 --out r
+expect 1 "lrate" -- "$TERN" train typo.yaml --data corpus.h5 --out r
+printf 'model: {width: wide}\n' >type.yaml
+expect 1 "width" -- "$TERN" train type.yaml --data corpus.h5 --out r
+printf 'model: [1, 2\n' >broken.yaml
+expect 1 "broken.yaml" -- "$TERN" train broken.yaml --data corpus.h5 --out r
+: >empty.yaml
+expect 1 "missing.yaml" -- "$TERN" train missing.yaml --data corpus.h5 --out r
+[ ! -e r ] || [ -z "$(find r -type f)" ] || fail "a refused run left files: $(find r -type f)"
+
+# corpora
+: >empty.txt
+printf 'short' >short.txt
+printf 'a\377\376b\n%.0s' $(seq 1 200) >invalid.txt
+expect 1 "empty.txt" -- "$TERN" data empty.txt -o x.h5
+expect 1 "missing.txt" -- "$TERN" data missing.txt -o x.h5
+expect 1 "invalid.txt" -- "$TERN" data invalid.txt -o x.h5 --tokenizer char
+expect 0 "" -- "$TERN" data invalid.txt -o bytes.h5 --tokenizer byte
+expect 1 "bpe" -- "$TERN" data tales.txt -o x.h5 --tokenizer bpe:12
+expect 1 "neither" -- "$TERN" data tales.txt -o x.h5 --tokenizer words
+expect 1 "nowhere" -- "$TERN" data tales.txt -o nowhere/x.h5
+expect 1 "context" -- "$TERN" train small.yaml --data short.txt --out r2
+[ ! -e x.h5 ] || fail "a refused dataset left a file"
+
+# damaged files
+for f in corpus.h5 run/checkpoints/best.h5 model.gguf; do
+    size=$(stat -c %s $f)
+    for at in 0 100 600 $((size / 3)) $((size / 2)) $((size - 1)); do
+        head -c $at $f >cut.bin
+        expect 1 "cut.bin" -- "$TERN" inspect cut.bin
+        cp $f flip.bin
+        byte=$(od -An -tu1 -j $at -N 1 $f | tr -d ' ')
+        printf "\\x$(printf %02x $((byte ^ 64)))" |
+            dd of=flip.bin bs=1 seek=$at conv=notrunc status=none
+        status=0
+        "$TERN" inspect flip.bin >out.txt 2>err.txt || status=$?
+        [ "$status" -le 1 ] || fail "flipped byte $at of $f: exit $status"
+        case $f in
+        *.h5) [ "$status" = 1 ] || fail "flipped byte $at of $f: not noticed" ;;
+        esac
+    done
+done
+cp run/checkpoints/step-00000005.h5 newest.h5
+printf 'x' | dd of=run/checkpoints/step-00000005.h5 bs=1 seek=5000 conv=notrunc status=none
+expect 1 "step-00000005.h5" -- "$TERN" export run -o x.gguf
+cp newest.h5 run/checkpoints/step-00000005.h5
+expect 1 "tales.txt" -- "$TERN" generate tales.txt -p x
+expect 1 "export" -- "$TERN" generate run -p x
+expect 1 "missing.gguf" -- "$TERN" generate missing.gguf -p x
+expect 1 "missing" -- "$TERN" eval missing --data corpus.h5
+expect 1 "--data" -- "$TERN" eval model.gguf
+expect 1 "tokenizer" -- "$TERN" eval model.gguf --data bytes.h5
+
+# places that cannot be written
+if [ "$(id -u)" != 0 ]; then
+    mkdir locked && chmod a-w locked
+    expect 1 "locked" -- "$TERN" train small.yaml --data corpus.h5 --out locked/run
+fi
+expect 1 "nowhere" -- "$TERN" export run -o nowhere/m.gguf
+# A full disk: every file ends at 20 KB.
+(
+    ulimit -f 20
+    trap '' XFSZ
+    expect 1 "full.gguf" -- "$TERN" export run -o full.gguf
+    expect 1 "full.h5" -- "$TERN" data tales.txt -o full.h5 --tokenizer byte
+    [ "$failures" = 0 ]
+) || fail "a full disk"
+[ ! -e full.gguf ] && [ ! -e full.h5 ] || fail "a full disk left half a file"
+[ -z "$(find . -name '.*.tmp-*')" ] || fail "temporaries are left: $(find . -name '.*.tmp-*')"
+finish
