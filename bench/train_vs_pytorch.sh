@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# train_vs_pytorch.sh - tokens/s of one training step, tern and PyTorch by turns.
+#
+#   bench/train_vs_pytorch.sh REF_SCRIPT [PRESET] [ROUNDS] [SECONDS]
+#
+# REF_SCRIPT is a PyTorch program with `bench --preset P --quant b158|none` (docs/
+# performance.md says which). The machines we have are noisy, so the programs alternate,
+# and the medians of the rounds are compared. PyTorch gets its fair setting: the right
+# BLAS core, two threads, a malloc that keeps its blocks; tcmalloc if it is installed.
+set -euo pipefail
+ref=$1 preset=${2:-nano} rounds=${3:-5} seconds=${4:-10}
+cd "$(dirname "$0")/.."
+tern=${TERN:-build/cli/tern}
+preload=$(ls /usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4 2>/dev/null || true)
+
+torch() {
+    OMP_NUM_THREADS=2 OPENBLAS_CORETYPE=SkylakeX ATEN_CPU_CAPABILITY=avx512 \
+        MALLOC_MMAP_THRESHOLD_=4000000000 MALLOC_TRIM_THRESHOLD_=8000000000 \
+        MALLOC_TOP_PAD_=200000000 LD_PRELOAD=$preload \
+        python3 "$ref" bench --preset "$preset" --quant "$1" --seconds "$seconds" |
+        sed -n 's/.*| \([0-9]*\) tokens\/s.*peak RSS \([0-9]*\) MiB.*/\1 \2/p'
+}
+
+ours() {
+    "$tern" bench train "configs/$preset.yaml" --threads 2 --seconds "$seconds" --json \
+        --set "model.quant=$1" |
+        awk -F'[:,]' '/"tokens_per_second"/ {t = $2} /"peak_rss_bytes"/ {m = $2}
+                      END {printf "%d %d\n", t, m / 1048576}'
+}
+
+median() { sort -n | awk '{v[NR] = $1} END {print v[int((NR + 1) / 2)]}'; }
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+for i in $(seq "$rounds"); do
+    torch b158 >>"$work/torch-ternary"
+    ours ternary >>"$work/tern-ternary"
+    torch none >>"$work/torch-float"
+    ours none >>"$work/tern-float"
+    echo "round $i done" >&2
+done
+printf '%-22s %10s %10s\n' "$preset" "tokens/s" "peak MiB"
+for who in torch-ternary torch-float tern-ternary tern-float; do
+    printf '%-22s %10s %10s\n' "$who" "$(cut -d' ' -f1 "$work/$who" | median)" \
+        "$(cut -d' ' -f2 "$work/$who" | median)"
+done
