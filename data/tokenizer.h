@@ -11,9 +11,15 @@
  * Special tokens (<|endoftext|>, ...) have ids and exact text. tern_tokenizer_encode()
  * never produces them from text unless asked to, so a corpus cannot forge them.
  *
+ * Any bytes: a byte that begins no valid UTF-8 character is a pre-token by itself, and
+ * the text on either side is cut as if it stood alone. Only the char kind refuses it.
+ *
  * A tokenizer is immutable after it is made: any number of threads may encode with one.
- * On disk it is a Hugging Face tokenizer.json (byte and char kinds too: tern writes
- * them as a "tern_kind" it recognises on the way in).
+ *
+ * On disk it is a Hugging Face tokenizer.json, which HF's library loads with the same
+ * ids. The byte kind is written as a BPE of 256 tokens and no merges, the char kind as
+ * a BPE of plain characters with neither merges nor pre-tokenizer (there, HF's library
+ * drops the unknown characters that tern refuses); tern knows both again by that form.
  */
 #ifndef TERN_DATA_TOKENIZER_H
 #define TERN_DATA_TOKENIZER_H
@@ -69,14 +75,22 @@ tern_status tern_tokenizer_train(const char *const *paths, size_t count,
 
 /* From parts (a GGUF file, vocab.json + merges.txt). tokens[i] is the text of id i in
  * the byte-to-unicode alphabet of GPT-2 (specials: raw text); is_special may be NULL;
- * merges are "left right". Copies everything. TERN_EFORMAT names what is wrong. */
+ * merges are "left right". A pre-token that is itself in the vocabulary is taken whole
+ * with TERN_PRETOK_LLAMA3 (ignore_merges), as llama.cpp does for "llama-bpe". Parts
+ * that describe a byte or char tokenizer (as exported, below) give that kind back.
+ * Copies everything. TERN_EFORMAT names what is wrong. */
 tern_status tern_tokenizer_new_bpe(const char *const *tokens, size_t vocab,
                                    const char *const *merges, size_t merge_count,
                                    const bool *is_special, tern_pretok pretok,
                                    tern_tokenizer **out);
 
 /* tokenizer.json, as text (from an HDF5 attribute, a GGUF key) or as a file. `where` is
- * the name that starts an error message. */
+ * the name that starts an error message. Accepted: what tern writes, and byte-level BPE
+ * as HF writes it, pre-tokenizer ByteLevel (GPT-2) or Split + ByteLevel with one of the
+ * two patterns; TERN_EFORMAT names the field that tern could not honour (a normalizer,
+ * another pattern, ids with holes, ...). A post_processor is accepted and not applied:
+ * encoding never adds tokens of its own (HF: add_special_tokens=False). Added tokens
+ * that are not special are recognised in any text, as HF and llama.cpp do. */
 tern_status tern_tokenizer_parse(const char *json, size_t bytes, const char *where,
                                  tern_tokenizer **out);
 tern_status tern_tokenizer_load(const char *path, tern_tokenizer **out);
@@ -99,6 +113,14 @@ typedef struct tern_ids {
 tern_status tern_tokenizer_encode(const tern_tokenizer *t, const char *text,
                                   size_t bytes, bool parse_special, tern_ids *out);
 
+/* tern_tokenizer_cut() - where a text that goes on may be cut: the ids of text[0..cut)
+ * followed by those of the rest are the ids of the whole, whatever comes after
+ * text[bytes). The greatest such place, or one not far before it; 0 if there is none
+ * (one long word so far): come again with more text. This is how a file of any size is
+ * encoded in pieces. */
+size_t tern_tokenizer_cut(const tern_tokenizer *t, const char *text, size_t bytes,
+                          bool parse_special);
+
 /* The bytes of one id (not NUL-terminated, may be part of a UTF-8 character), borrowed.
  * Ids out of range give an empty string. Special tokens give their text. */
 const char *tern_tokenizer_piece(const tern_tokenizer *t, int32_t id, size_t *bytes);
@@ -117,10 +139,21 @@ int32_t tern_tokenizer_eos(const tern_tokenizer *t);
 /* The id of this exact special text; -1 if there is none. */
 int32_t tern_tokenizer_special_id(const tern_tokenizer *t, const char *text);
 
-/* For exporters: id's text in the GPT-2 alphabet (specials raw), and merge i as
- * "left right"; borrowed, NUL-terminated. A byte or char tokenizer can be exported as
- * BPE without merges where every piece is one pre-token byte: see tokenizer.c. */
+/* For exporters: id's text in the GPT-2 alphabet (specials and added tokens raw), and
+ * merge i as "left right"; borrowed, NUL-terminated.
+ *
+ * GGUF, tokenizer.ggml.model "gpt2" with these tokens, these merges, and pre "gpt-2" or
+ * "llama-bpe" by tern_tokenizer_pretok(), gives the same ids in llama.cpp:
+ *   bpe   with these limits: "llama-bpe" implies ignore_merges and "gpt-2" denies it
+ *         (tokenizers that tern trained give the same ids either way; of others see
+ *         tern_tokenizer_ignores_merges);
+ *   byte  exactly, for valid UTF-8 (llama.cpp does not take other text);
+ *   char  for text whose characters are all known: a character of several bytes gets
+ *         merges that build it from its bytes, first to last. An unknown character is
+ *         an error in tern; llama.cpp drops it silently.
+ * All of them are pre-tokenizer "gpt-2" unless the kind is bpe. */
 const char *tern_tokenizer_token_text(const tern_tokenizer *t, int32_t id);
+bool tern_tokenizer_ignores_merges(const tern_tokenizer *t);
 size_t tern_tokenizer_merge_count(const tern_tokenizer *t);
 const char *tern_tokenizer_merge(const tern_tokenizer *t, size_t i);
 
