@@ -2,13 +2,10 @@
 #ifndef TERN_BASE_CLOCK_H
 #define TERN_BASE_CLOCK_H
 
-#include <time.h>
+/* Seconds since some fixed moment. */
+double tern_seconds(void);
 
-static inline double tern_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
+/* Largest resident memory of this process so far, in bytes; 0 if unknown. */
+long long tern_peak_rss(void);
 
 #endif /* TERN_BASE_CLOCK_H */
