@@ -1,0 +1,149 @@
+/* rows.c - activations and element-by-element work, in parallel.
+ *
+ * A flat array is cut into chunks for the threads. Where a chunk ends does not show in
+ * the result: no element knows its neighbours. */
+#include <math.h>
+
+#include "base/rng.h"
+#include "kernels/float_kernels.h"
+#include "kernels/rows.h"
+
+enum { CHUNK = 1 << 14 }; /* elements: enough to be worth a thread's while */
+
+#define PARALLEL _Pragma("omp parallel for num_threads(threads) if (end > CHUNK)")
+
+/* Run `call` for elements [i, i + c), over all chunks of n elements. */
+#define IN_CHUNKS(n, call)                                                             \
+    do {                                                                               \
+        const size_t end = (n);                                                        \
+        const int threads = tern_threads();                                            \
+        PARALLEL for (size_t i = 0; i < end; i += CHUNK)                               \
+        {                                                                              \
+            const size_t c = end - i < CHUNK ? end - i : CHUNK;                        \
+            call;                                                                      \
+        }                                                                              \
+    } while (0)
+
+/* --- activations --- */
+
+/* Phi(x), the normal distribution: in double, so that its float is the same anywhere.
+ */
+static double normal_cdf(double x)
+{
+    return 0.5 * erfc(-x * 0.70710678118654752440);
+}
+
+static void gelu(const float *x, size_t n, float *y)
+{
+    for (size_t i = 0; i < n; i++) {
+        const double v = (double)x[i];
+        y[i] = (float)(v * normal_cdf(v));
+    }
+}
+
+/* Phi(x) + x phi(x), phi the normal density. */
+static void gelu_grad(const float *x, const float *dy, size_t n, float *dx)
+{
+    for (size_t i = 0; i < n; i++) {
+        const double v = (double)x[i];
+        const double density = 0.39894228040143267794 * exp(-0.5 * v * v);
+        dx[i] += dy[i] * (float)(normal_cdf(v) + v * density);
+    }
+}
+
+void tern_unary_map(tern_unary f, const float *x, size_t n, float *y)
+{
+    const tern_float_kernels *k = tern_float_active;
+    void (*const map)(const float *, size_t, float *) = f == TERN_UNARY_SILU ? k->silu
+                                                        : f == TERN_UNARY_RELU2
+                                                            ? k->relu2
+                                                            : gelu;
+    IN_CHUNKS(n, map(x + i, c, y + i));
+}
+
+void tern_unary_backward(tern_unary f, const float *x, const float *dy, size_t n,
+                         float *dx)
+{
+    const tern_float_kernels *k = tern_float_active;
+    void (*const grad)(const float *, const float *, size_t, float *) =
+        f == TERN_UNARY_SILU    ? k->silu_grad
+        : f == TERN_UNARY_RELU2 ? k->relu2_grad
+                                : gelu_grad;
+    IN_CHUNKS(n, grad(x + i, dy + i, c, dx + i));
+}
+
+void tern_glu(tern_activation f, const float *gate, const float *up, size_t n, float *y)
+{
+    const tern_float_kernels *k = tern_float_active;
+    IN_CHUNKS(n, k->glu(f, gate + i, up + i, c, y + i));
+}
+
+void tern_glu_backward(tern_activation f, const float *gate, const float *up,
+                       const float *dy, size_t n, float *dgate, float *dup)
+{
+    const tern_float_kernels *k = tern_float_active;
+    IN_CHUNKS(n, k->glu_grad(f, gate + i, up + i, dy + i, c, dgate + i, dup + i));
+}
+
+/* --- element by element --- */
+
+void tern_add(const float *a, const float *b, size_t n, float *y)
+{
+    const tern_float_kernels *k = tern_float_active;
+    IN_CHUNKS(n, k->add(a + i, b + i, c, y + i));
+}
+
+void tern_mul(const float *a, const float *b, size_t n, float *y)
+{
+    const tern_float_kernels *k = tern_float_active;
+    IN_CHUNKS(n, k->mul(a + i, b + i, c, y + i));
+}
+
+void tern_axpy(float a, const float *x, size_t n, float *y)
+{
+    const tern_float_kernels *k = tern_float_active;
+    IN_CHUNKS(n, k->axpy(a, x + i, c, y + i));
+}
+
+void tern_mul_add(const float *a, const float *b, size_t n, float *y)
+{
+    const tern_float_kernels *k = tern_float_active;
+    IN_CHUNKS(n, k->mul_add(a + i, b + i, c, y + i));
+}
+
+void tern_round_half(const float *x, size_t n, float *y)
+{
+    const tern_float_kernels *k = tern_float_active;
+    IN_CHUNKS(n, k->round_half(x + i, c, y + i));
+}
+
+void tern_dropout_map(const float *x, size_t n, float p, uint64_t seed, uint64_t key,
+                      int add, float *y)
+{
+    const tern_float_kernels *k = tern_float_active;
+    /* One seed per (seed, key): the stream number stays that of dropout. */
+    const uint64_t own = tern_rand_u64(seed, TERN_STREAM_DROPOUT, key);
+    const float keep = 1.0f / (1.0f - p);
+    IN_CHUNKS(n, k->dropout(x + i, own, i, p, keep, add != 0, c, y + i));
+}
+
+void tern_add_bias(const float *b, size_t rows, size_t cols, float *y)
+{
+    const tern_float_kernels *k = tern_float_active;
+#pragma omp parallel for num_threads(tern_threads())                                   \
+    schedule(static) if (rows * cols > CHUNK)
+    for (size_t r = 0; r < rows; r++) k->add(y + r * cols, b, cols, y + r * cols);
+}
+
+/* Each thread sums its own columns over the rows in order. */
+void tern_bias_backward(const float *dy, size_t rows, size_t cols, float *db)
+{
+    enum { COLS = 64 };
+    const tern_float_kernels *k = tern_float_active;
+#pragma omp parallel for num_threads(tern_threads())                                   \
+    schedule(static) if (rows * cols > CHUNK)
+    for (size_t c = 0; c < cols; c += COLS) {
+        const size_t n = cols - c < COLS ? cols - c : COLS;
+        for (size_t r = 0; r < rows; r++) k->add(db + c, dy + r * cols + c, n, db + c);
+    }
+}
