@@ -1,7 +1,8 @@
 /* config.h - what a run is: one struct, one table, one YAML file.
  *
- * Every option is a row of one table (config.c): YAML key, type, smallest and largest
- * value, default, help. The table yields the libcyaml schema, the range checks, the
+ * Every option is a row of one table (option_table.c): YAML key, type, smallest and
+ * largest value, default, help. The table yields the libcyaml schema, the range checks,
+ * the
  * --help text, the --set overrides, and the resolved YAML that every checkpoint and
  * exported file carries. Unknown keys, wrong types, trailing junk and values out of
  * range are errors that name file, line and key.
@@ -27,13 +28,15 @@
 #include "data/loader.h"
 #include "optim/optim.h"
 
+enum { TERN_TOKENIZER_MAX = 256 };
+
 typedef struct tern_config {
     tern_spec model; /* vocab 0: the dataset's; head_dim 0: width / heads; kv_heads 0:
                         heads; filled in by tern_config_resolve */
     float dropout, init_std;
 
-    char tokenizer[256]; /* byte | char | bpe:N | path of a tokenizer.json */
-    double val;          /* fraction of the corpus held out */
+    char tokenizer[TERN_TOKENIZER_MAX]; /* byte | char | bpe:N | a tokenizer.json */
+    double val;                         /* fraction of the corpus held out */
     tern_order order;
 
     int64_t steps, batch, accumulate; /* batch: sequences per micro-batch */
@@ -52,7 +55,8 @@ typedef struct tern_config {
 void tern_config_defaults(tern_config *c);
 
 /* tern_config_load() - a YAML file, then `sets` ("optim.lr=3e-4") on top. Every range
- * is checked; what depends on the dataset is not yet (tern_config_resolve). */
+ * is checked; what depends on the dataset is not yet (tern_config_resolve). TERN_EARG
+ * names file, line and key, and what would be right; TERN_EFORMAT: not YAML. */
 tern_status tern_config_load(const char *path, const char *const *sets, size_t count,
                              tern_config *out);
 /* The same from YAML text; `where` starts messages. */
@@ -62,9 +66,14 @@ tern_status tern_config_parse(const char *yaml, size_t bytes, const char *where,
  * of a run are accepted: train.steps, train.*_every, train.keep, ...; the message lists
  * them otherwise. */
 tern_status tern_config_override(tern_config *c, const char *const *sets, size_t count);
+/* May a run that began as `old` go on as `c`? TERN_EARG names the key that is not among
+ * those and differs. */
+tern_status tern_config_continues(const tern_config *old, const tern_config *c,
+                                  const char *where);
 
 /* Fill in what follows from other values and from the vocabulary of the data, and check
- * the whole: the model (tern_spec_check), vocab against tokenizer, schedule. */
+ * the whole: the model (tern_spec_check), vocab against tokenizer, schedule. vocab 0:
+ * there is no data, and model.vocab must have been given. */
 tern_status tern_config_resolve(tern_config *c, int64_t vocab, const char *where);
 
 /* The resolved config as YAML (round-trips to the same struct, floats exactly). Heap

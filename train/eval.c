@@ -1,0 +1,149 @@
+/* eval.c - the loss of a split, window by window.
+ *
+ * How many windows go through the model at once depends on the shape of the model only,
+ * so the float sums inside a batch, and with them the result, are always the same. */
+#include "train/eval.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+
+enum {
+    ROWS = 2048,       /* tokens scored at once, if the logits then fit in: */
+    LOGITS = 64 << 20, /* numbers */
+};
+
+typedef struct evaluation {
+    tern_tape *tape;
+    tern_model *model;
+    const tern_dataset *data;
+    tern_split split;
+    int32_t *ids; /* a batch of inputs and one token more */
+} evaluation;
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Tokens start .. start + batch * time, each predicted from those before it in its
+ * window; adds up nats. */
+static tern_status score(const evaluation *e, int64_t start, int64_t batch,
+                         int64_t time, double *nats)
+{
+    const int64_t rows = batch * time;
+    TERN_TRY(tern_dataset_read(e->data, e->split, start, rows + 1, e->ids));
+    tern_tape_reset(e->tape);
+    tern_var *loss =
+        tern_model_loss(e->tape, e->model, e->ids, e->ids + 1, batch, time, 0.0f);
+    if (!loss)
+        return tern_fail(tern_tape_status(e->tape), "%s", tern_tape_message(e->tape));
+    *nats += (double)loss->val[0] * (double)rows;
+    return TERN_OK;
+}
+
+static int64_t windows_at_once(const tern_spec *s)
+{
+    const int64_t rows = least(ROWS, LOGITS / s->vocab);
+    return rows > s->context ? rows / s->context : 1;
+}
+
+static tern_status score_all(const evaluation *e, int64_t tokens,
+                             void (*progress)(double, void *), void *user, double *nats)
+{
+    const tern_spec *s = tern_model_spec(e->model);
+    const int64_t time = s->context, batch = windows_at_once(s);
+    for (int64_t done = 0; done < tokens;) {
+        const int64_t left = tokens - done;
+        const int64_t windows = least(batch, left / time);
+        /* What is left at the end is one shorter window. */
+        const int64_t rows = windows ? windows * time : left;
+        TERN_TRY(score(e, done, windows ? windows : 1, windows ? time : left, nats));
+        done += rows;
+        if (progress) progress((double)done / (double)tokens, user);
+    }
+    return TERN_OK;
+}
+
+/* Bytes of the text of tokens first .. first + count - 1. */
+static tern_status piece_bytes(const evaluation *e, int64_t first, int64_t count,
+                               int64_t *out)
+{
+    const tern_tokenizer *t = tern_dataset_tokenizer(e->data);
+    int64_t sum = 0;
+    for (int64_t i = first; i < first + count; i++) {
+        int32_t id;
+        size_t bytes;
+        TERN_TRY(tern_dataset_read(e->data, e->split, i, 1, &id));
+        (void)tern_tokenizer_piece(t, id, &bytes);
+        sum += (int64_t)bytes;
+    }
+    *out = sum;
+    return TERN_OK;
+}
+
+/* What the scored tokens, 1 .. tokens of the split, stand for. Of a whole split the
+ * dataset knows it, but for the first token, which nothing predicts. */
+static tern_status count_bytes(const evaluation *e, int64_t tokens, int64_t *out)
+{
+    int64_t first;
+    if (tokens + 1 < tern_dataset_tokens(e->data, e->split))
+        return piece_bytes(e, 1, tokens, out);
+    TERN_TRY(piece_bytes(e, 0, 1, &first));
+    *out = tern_dataset_bytes(e->data, e->split) - first;
+    return TERN_OK;
+}
+
+static tern_status evaluate(const evaluation *e, int64_t tokens,
+                            void (*progress)(double, void *), void *user,
+                            tern_eval_result *out)
+{
+    double nats = 0.0;
+    int64_t bytes;
+    TERN_TRY(score_all(e, tokens, progress, user, &nats));
+    TERN_TRY(count_bytes(e, tokens, &bytes));
+    const double loss = nats / (double)tokens;
+    *out = (tern_eval_result){
+        .loss = loss,
+        .perplexity = exp(loss),
+        .bits_per_byte = bytes > 0 ? nats / (double)bytes / log(2.0) : (double)NAN,
+        .tokens = tokens,
+        .bytes = bytes};
+    return TERN_OK;
+}
+
+tern_status tern_eval(tern_tape *tape, tern_model *m, const tern_dataset *d,
+                      tern_split split, int64_t max_tokens,
+                      void (*progress)(double fraction, void *user), void *user,
+                      tern_eval_result *out)
+{
+    const tern_spec *s = tern_model_spec(m);
+    const int64_t have = tern_dataset_tokens(d, split) - 1;
+    const int64_t vocab = tern_tokenizer_vocab(tern_dataset_tokenizer(d));
+    if (have < 1)
+        return tern_fail(
+            TERN_EARG,
+            "%s: the %s split has %" PRId64 " tokens, and scoring needs 2; "
+            "use more text or a larger part for validation (--val)",
+            tern_dataset_name(d), split == TERN_VAL ? "validation" : "train", have + 1);
+    if (vocab != s->vocab)
+        return tern_fail(TERN_EARG,
+                         "%s: its tokenizer has %" PRId64
+                         " ids, the model knows %" PRId64
+                         "; use a dataset made with the model's tokenizer",
+                         tern_dataset_name(d), vocab, s->vocab);
+    const size_t rows = (size_t)(windows_at_once(s) * s->context);
+    evaluation e = {.tape = tape,
+                    .model = m,
+                    .data = d,
+                    .split = split,
+                    .ids = malloc((rows + 1) * sizeof *e.ids)};
+    if (!e.ids) return tern_fail(TERN_EMEM, "evaluation: out of memory");
+    tern_tape_set_inference(tape, true);
+    const tern_status status = evaluate(
+        &e, max_tokens > 0 ? least(max_tokens, have) : have, progress, user, out);
+    tern_tape_set_inference(tape, false);
+    tern_tape_reset(tape);
+    free(e.ids);
+    return status;
+}

@@ -1,0 +1,363 @@
+/* trainer.c - the loop.
+ *
+ *     gradients of state S -> finite? -> checkpoint S if due -> update -> state S + 1
+ *                          -> metrics -> evaluation, best.h5 if due
+ *
+ * A checkpoint is written after the first gradients taken from its state, not before:
+ * so a state whose loss is already infinite is never the newest one on disk, and what a
+ * run can be resumed from is always good. The line of metrics and the evaluation of a
+ * step are on disk before its checkpoint, and best.h5 too; if the process dies in
+ * between, the steps are done again and write the same. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "train/run_dir.h"
+#include "train/trainer_parts.h"
+
+const tern_config *tern_trainer_config(const tern_trainer *t)
+{
+    return &t->config;
+}
+
+tern_model *tern_trainer_model(tern_trainer *t)
+{
+    return t->model;
+}
+
+int64_t tern_trainer_step_count(const tern_trainer *t)
+{
+    return t->state.step;
+}
+
+/* --- telling the listener --- */
+
+static void tell(tern_trainer *t, tern_train_event_kind kind)
+{
+    tern_train_event *e = &t->event;
+    if (!t->listener) return;
+    const int64_t left = t->config.steps - t->state.step;
+    e->kind = kind;
+    e->step = t->state.step;
+    e->steps = t->config.steps;
+    e->best_val = t->state.best_val;
+    e->entropy = t->state.entropy;
+    e->seconds_left =
+        t->step_seconds > 0.0 ? t->step_seconds * (double)left : (double)NAN;
+    t->listener(t->user, e);
+}
+
+static void tell_fraction(double fraction, void *user)
+{
+    tern_trainer *t = user;
+    t->event.fraction = fraction;
+    tell(t, TERN_EVENT_EVAL_BEGIN);
+}
+
+/* --- what only ternary training has --- */
+
+/* Part of all ternary codes that are 0; NaN if there are none. */
+static double zero_fraction(const tern_params *list)
+{
+    int64_t zeros = 0, all = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        int64_t counts[3];
+        if (list->items[i]->form != TERN_FORM_TERNARY) continue;
+        tern_ternary_count(&list->items[i]->ternary, counts);
+        zeros += counts[1];
+        all += counts[0] + counts[1] + counts[2];
+    }
+    return all ? (double)zeros / (double)all : (double)NAN;
+}
+
+static int64_t count_flips(const tern_params *list)
+{
+    int64_t flips = 0;
+    for (size_t i = 0; i < list->count; i++)
+        if (list->items[i]->form == TERN_FORM_TERNARY) flips += list->items[i]->flips;
+    return flips;
+}
+
+/* "wq" of "layers.0.attn.wq". */
+static const char *last_part(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    return dot ? dot + 1 : name;
+}
+
+static bool names_matrix(const tern_param *p, const char *part)
+{
+    return p->form == TERN_FORM_TERNARY && strcmp(last_part(p->name), part) == 0;
+}
+
+/* {"wq":[layer 0, layer 1, ...], ...}: the scales, by kind of matrix. */
+static void add_gammas(tern_metrics *m, const tern_params *list)
+{
+    tern_metrics_lists(m, "gamma");
+    for (size_t i = 0; i < list->count; i++) {
+        const char *part = last_part(list->items[i]->name);
+        bool seen = list->items[i]->form != TERN_FORM_TERNARY;
+        for (size_t j = 0; j < i && !seen; j++)
+            seen = names_matrix(list->items[j], part);
+        if (seen) continue;
+        tern_metrics_list(m, part);
+        for (size_t j = i; j < list->count; j++)
+            if (names_matrix(list->items[j], part))
+                tern_metrics_item(m, (double)list->items[j]->ternary.scale);
+        tern_metrics_list_end(m);
+    }
+    tern_metrics_lists_end(m);
+}
+
+/* --- metrics --- */
+
+static tern_status log_step(tern_trainer *t)
+{
+    const tern_train_event *e = &t->event;
+    const tern_params *list = tern_model_params(t->model);
+    const bool ternary = t->config.model.quant == TERN_QUANT_TERNARY;
+    const int64_t steps = t->state.step - t->logged_step;
+    const double batch = (double)(t->config.batch * t->config.accumulate);
+    tern_metrics *m = &t->metrics;
+
+    tern_metrics_begin(m, "step", t->state.step);
+    tern_metrics_real(m, "loss", e->loss);
+    tern_metrics_real(m, "lr", e->lr);
+    tern_metrics_real(
+        m, "weight_decay",
+        tern_schedule_weight_decay(&t->config.schedule, t->state.step - 1));
+    tern_metrics_real(m, "grad_norm", e->grad_norm);
+    if (ternary) {
+        tern_metrics_real(m, "zero_fraction", e->zero_fraction);
+        tern_metrics_int(m, "flips", e->flips);
+        add_gammas(m, list);
+    }
+    tern_metrics_int(m, "tokens", t->state.tokens);
+    tern_metrics_real(m, "tokens_per_second",
+                      (double)steps * batch * (double)t->config.model.context /
+                          t->logged_seconds);
+    tern_metrics_real(m, "seconds", tern_seconds() - t->began);
+    t->logged_step = t->state.step;
+    t->logged_seconds = 0.0;
+    return tern_metrics_end(m);
+}
+
+static tern_status log_eval(tern_trainer *t)
+{
+    const tern_eval_result *r = &t->event.eval;
+    tern_metrics *m = &t->metrics;
+    tern_metrics_begin(m, "eval", t->state.step);
+    tern_metrics_real(m, "loss", r->loss);
+    tern_metrics_real(m, "perplexity", r->perplexity);
+    tern_metrics_real(m, "bits_per_byte", r->bits_per_byte);
+    tern_metrics_int(m, "tokens", r->tokens);
+    tern_metrics_int(m, "bytes", r->bytes);
+    tern_metrics_bool(m, "best", t->event.best);
+    tern_metrics_real(m, "seconds", tern_seconds() - t->began);
+    return tern_metrics_end(m);
+}
+
+/* --- checkpoints --- */
+
+static tern_status save_as(tern_trainer *t, const char *path)
+{
+    return tern_checkpoint_save(path, &t->config, tern_dataset_tokenizer(t->data),
+                                t->model, t->optim, &t->state);
+}
+
+/* The state as it is, unless it is on disk already. */
+static tern_status save(tern_trainer *t, tern_train_event_kind kind)
+{
+    char path[TERN_PATH_MAX];
+    TERN_TRY(tern_run_step_path(t->dir, t->state.step, path));
+    if (t->saved != t->state.step) {
+        TERN_TRY(tern_metrics_flush(&t->metrics));
+        TERN_TRY(save_as(t, path));
+        t->saved = t->state.step;
+        TERN_TRY(tern_run_prune(t->dir, t->config.keep));
+    }
+    t->event.path = path;
+    tell(t, kind);
+    t->event.path = NULL;
+    return TERN_OK;
+}
+
+static bool is_due(int64_t step, int64_t every)
+{
+    return every > 0 && step % every == 0;
+}
+
+/* --- evaluation --- */
+
+static tern_status not_finite(const tern_trainer *t, const char *what, double value);
+
+static tern_status evaluate(tern_trainer *t)
+{
+    tern_eval_result *r = &t->event.eval;
+    char path[TERN_PATH_MAX];
+    tell_fraction(0.0, t);
+    TERN_TRY(tern_eval(t->tape, t->model, t->data, TERN_VAL, t->config.eval_tokens,
+                       tell_fraction, t, r));
+    if (!isfinite(r->loss)) return not_finite(t, "the validation loss", r->loss);
+    t->state.val = r->loss;
+    t->event.best = !(r->loss >= t->state.best_val); /* also the first one */
+    if (t->event.best) t->state.best_val = r->loss;
+    t->event.zero_fraction = zero_fraction(tern_model_params(t->model));
+    TERN_TRY(log_eval(t));
+    if (t->event.best) {
+        TERN_TRY(tern_run_best_path(t->dir, path));
+        TERN_TRY(save_as(t, path));
+    }
+    tell(t, TERN_EVENT_EVAL);
+    return TERN_OK;
+}
+
+static bool eval_is_due(const tern_trainer *t)
+{
+    return tern_dataset_tokens(t->data, TERN_VAL) > 1 &&
+           (t->state.step == t->config.steps ||
+            is_due(t->state.step, t->config.eval_every));
+}
+
+/* --- one step --- */
+
+/* What to do about a number that is not finite. Nothing has been changed: neither the
+ * weights by this step, nor the checkpoints by these weights. */
+static tern_status not_finite(const tern_trainer *t, const char *what, double value)
+{
+    char good[TERN_PATH_MAX] = "none yet: the run starts again from its seed";
+    if (t->saved >= 0) TERN_TRY(tern_run_step_path(t->dir, t->saved, good));
+    const char *note = t->saved == t->state.step
+                           ? " (it leads straight to this; remove it to take the one "
+                             "before)"
+                           : "";
+    const tern_config *c = &t->config;
+    return tern_fail(TERN_ENUMERIC,
+                     "step %" PRId64 ": %s is %g; the step was not taken. Go on from "
+                     "the last good state with a lower optim.lr (now %g), a longer "
+                     "optim.warmup (%" PRId64 ") or a smaller optim.clip (%g): tern "
+                     "train --resume %s --set optim.lr=%g. Last good state: %s%s",
+                     t->state.step + 1, what, value, c->schedule.lr, c->schedule.warmup,
+                     (double)c->clip, t->dir, c->schedule.lr / 2.0, good, note);
+}
+
+/* Gradients of one step, summed over the micro-batches, each scaled to its part. */
+static tern_status gradients(tern_trainer *t, double *loss)
+{
+    const tern_config *c = &t->config;
+    const float part = 1.0f / (float)c->accumulate;
+    double sum = 0.0;
+    tern_params_zero_grad(tern_model_params(t->model));
+    for (int64_t i = 0; i < c->accumulate; i++) {
+        const uint64_t index = (uint64_t)(t->state.step * c->accumulate + i);
+        TERN_TRY(tern_loader_batch(&t->loader, index, t->inputs, t->targets));
+        tern_tape_reset(t->tape);
+        tern_tape_set_random(t->tape, c->seed, index, true);
+        tern_var *l = tern_model_loss(t->tape, t->model, t->inputs, t->targets,
+                                      c->batch, c->model.context, c->dropout);
+        if (l) sum += (double)l->val[0];
+        const tern_status s = tern_tape_backward_scaled(t->tape, l, part);
+        if (s != TERN_OK)
+            return tern_fail(s, "step %" PRId64 ": %s", t->state.step + 1,
+                             tern_tape_message(t->tape));
+    }
+    *loss = sum / (double)c->accumulate;
+    return TERN_OK;
+}
+
+static tern_status update(tern_trainer *t)
+{
+    const tern_schedule *schedule = &t->config.schedule;
+    const int64_t step = t->state.step;
+    t->event.lr = tern_schedule_lr(schedule, step);
+    const tern_status s =
+        tern_optim_step(t->optim, step + 1, (float)t->event.lr,
+                        (float)tern_schedule_weight_decay(schedule, step),
+                        tern_clip_scale(t->event.grad_norm, t->config.clip));
+    if (s == TERN_ENUMERIC) { /* the weights are spoilt now; those on disk are not */
+        char what[512];
+        snprintf(what, sizeof what, "after the update (%s) a weight",
+                 tern_error_message());
+        return not_finite(t, what, (double)NAN);
+    }
+    TERN_TRY(s);
+    t->state.step++;
+    t->state.tokens += t->config.batch * t->config.accumulate * t->config.model.context;
+    return TERN_OK;
+}
+
+static void note_time(tern_trainer *t, double seconds)
+{
+    const double old = t->step_seconds;
+    const double tokens =
+        (double)(t->config.batch * t->config.accumulate * t->config.model.context);
+    t->step_seconds = old > 0.0 ? 0.95 * old + 0.05 * seconds : seconds;
+    t->logged_seconds += seconds;
+    t->event.tokens_per_second = tokens / t->step_seconds;
+}
+
+static tern_status step(tern_trainer *t)
+{
+    tern_train_event *e = &t->event;
+    const tern_params *list = tern_model_params(t->model);
+    double since = tern_seconds();
+    TERN_TRY(gradients(t, &e->loss));
+    e->grad_norm = tern_grad_norm(list->items, list->count);
+    if (!isfinite(e->loss)) return not_finite(t, "the loss", e->loss);
+    if (!isfinite(e->grad_norm))
+        return not_finite(t, "the norm of the gradient", e->grad_norm);
+    double seconds = tern_seconds() - since;
+    if (t->state.step == 0 || is_due(t->state.step, t->config.checkpoint_every))
+        TERN_TRY(save(t, TERN_EVENT_CHECKPOINT));
+    since = tern_seconds();
+    TERN_TRY(update(t));
+    seconds += tern_seconds() - since;
+    note_time(t, seconds);
+    e->flips = count_flips(list);
+    return TERN_OK;
+}
+
+/* --- the loop --- */
+
+static tern_status step_and_report(tern_trainer *t)
+{
+    TERN_TRY(step(t));
+    const bool last = t->state.step == t->config.steps;
+    if (last || is_due(t->state.step, t->config.log_every)) {
+        t->event.zero_fraction = zero_fraction(tern_model_params(t->model));
+        TERN_TRY(log_step(t));
+    }
+    tell(t, TERN_EVENT_STEP);
+    return eval_is_due(t) ? evaluate(t) : TERN_OK;
+}
+
+static void prepare(tern_trainer *t, tern_train_listener listener, void *user)
+{
+    t->listener = listener;
+    t->user = user;
+    t->event =
+        (tern_train_event){.loss = (double)NAN,
+                           .zero_fraction = zero_fraction(tern_model_params(t->model))};
+    t->began = tern_seconds();
+    t->step_seconds = t->logged_seconds = 0.0;
+    t->logged_step = t->state.step;
+}
+
+tern_status tern_trainer_run(tern_trainer *t, const volatile sig_atomic_t *stop,
+                             tern_train_listener listener, void *user)
+{
+    prepare(t, listener, user);
+    while (t->state.step < t->config.steps) {
+        if (stop && *stop) {
+            TERN_TRY(save(t, TERN_EVENT_STOPPED));
+            return tern_fail(TERN_ESTOP,
+                             "stopped after step %" PRId64 " of %" PRId64
+                             "; go on with: tern train --resume %s",
+                             t->state.step, t->config.steps, t->dir);
+        }
+        TERN_TRY(step_and_report(t));
+    }
+    return save(t, TERN_EVENT_CHECKPOINT);
+}
