@@ -25,6 +25,9 @@ tern_level tern_level_best(void);
  * harmless, and a table that was never initialised is scalar. */
 tern_status tern_kernels_init(void);
 
+/* Translate a name; TERN_EARG if it is unknown or above `best`. */
+tern_status tern_level_parse(const char *name, tern_level best, tern_level *level);
+
 /* For tests: use this level from now on. TERN_EARG if this CPU lacks it. */
 tern_status tern_kernels_force(tern_level l);
 

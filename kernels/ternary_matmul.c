@@ -1,0 +1,73 @@
+/* ternary_matmul.c - cut the product into one rectangle of the output per thread.
+ *
+ * Every output is one exact integer sum, so any cut gives the same bits. Decode (few
+ * rows) is cut along the outputs, so that each thread reads its own part of the codes
+ * once; many rows are cut along the rows first, since that shares the unpacking of the
+ * codes among more rows. */
+#include <assert.h>
+
+#include "kernels/cpu.h"
+#include "kernels/kernels.h"
+#include "kernels/ternary.h"
+
+enum {
+    ROW_UNIT = 12,          /* rows a thread gets: a multiple of the kernels' groups */
+    ROWS_WORTH = 96,        /* rows that pay for unpacking the codes */
+    PARALLEL_MIN = 1 << 20, /* multiply-adds below which threads cost more */
+};
+
+/* Part i of n equal parts of `count` things dealt out in units; parts differ by at most
+ * one unit. */
+static size_t part_start(size_t count, size_t unit, size_t i, size_t n)
+{
+    const size_t units = (count + unit - 1) / unit, start = units * i / n * unit;
+    return start < count ? start : count;
+}
+
+/* How many parts of the rows: the most that divide the threads evenly and leave each
+ * enough rows. */
+static size_t row_parts(size_t rows, size_t threads)
+{
+    size_t parts = threads;
+    while (parts > 1 && (threads % parts != 0 || rows / parts < ROWS_WORTH)) parts--;
+    return parts;
+}
+
+void tern_ternary_matmul(const tern_qrows *x, const tern_ternary *w, const float *add,
+                         float *y, size_t ldy)
+{
+    assert(x->cols == w->cols && x->stride == tern_qrows_stride(x->cols));
+    const size_t m = x->rows, n = w->rows;
+    const size_t tiles = (w->cols + TERN_TILE_COLS - 1) / TERN_TILE_COLS;
+    const size_t panels = (n + TERN_PANEL_ROWS - 1) / TERN_PANEL_ROWS;
+    const int small = m * n * x->cols < PARALLEL_MIN;
+    const size_t threads = small ? 1 : (size_t)tern_threads();
+    const size_t across = row_parts(m, threads), down = threads / across;
+    const size_t panel_unit = m < ROW_UNIT ? 1 : 4;
+
+#pragma omp parallel for schedule(static) num_threads((int)threads)
+    for (size_t i = 0; i < threads; i++) {
+        const size_t row = part_start(m, ROW_UNIT, i % across, across);
+        const size_t row_end = part_start(m, ROW_UNIT, i % across + 1, across);
+        const size_t p = part_start(panels, panel_unit, i / across, down);
+        const size_t p_end = part_start(panels, panel_unit, i / across + 1, down);
+        if (row == row_end || p == p_end) continue;
+        const size_t first = p * TERN_PANEL_ROWS;
+        const size_t end = p_end * TERN_PANEL_ROWS < n ? p_end * TERN_PANEL_ROWS : n;
+        const tern_matmul_block b = {
+            .q = x->codes + row * x->stride,
+            .stride = x->stride,
+            .scale = x->scale + row,
+            .sum = x->sum + row,
+            .codes = w->codes + p * tiles * TERN_TILE_BYTES,
+            .tiles = tiles,
+            .gamma = w->scale,
+            .add = add ? add + row * ldy + first : NULL,
+            .y = y + row * ldy + first,
+            .ldy = ldy,
+            .rows = row_end - row,
+            .outputs = end - first,
+        };
+        tern_kernels_active->matmul(&b);
+    }
+}
