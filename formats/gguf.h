@@ -66,18 +66,23 @@ typedef struct tern_gguf tern_gguf;
 /* --- reading --- */
 
 /* Map and check a file. TERN_EIO, TERN_EFORMAT, TERN_ECORRUPT; the message starts with
- * the path and names key or tensor. Free with tern_gguf_close (NULL is fine). */
+ * the path and names key or tensor. Free with tern_gguf_close (NULL is fine). What the
+ * file's length promises is checked; do not shorten a file while it is open. */
 tern_status tern_gguf_open(const char *path, tern_gguf **out);
 /* The same over bytes in memory, borrowed until close; `name` starts messages. */
 tern_status tern_gguf_parse(const uint8_t *data, size_t bytes, const char *name,
                             tern_gguf **out);
 void tern_gguf_close(tern_gguf *g);
 const char *tern_gguf_path(const tern_gguf *g);
-bool tern_is_gguf(const char *path); /* by its first four bytes */
+size_t tern_gguf_bytes(const tern_gguf *g); /* size of the file */
+bool tern_is_gguf(const char *path);        /* by its first four bytes */
 
 size_t tern_gguf_tensor_count(const tern_gguf *g);
 const tern_gguf_tensor *tern_gguf_tensor_at(const tern_gguf *g, size_t i);
 const tern_gguf_tensor *tern_gguf_find_tensor(const tern_gguf *g, const char *name);
+/* A hint: the bytes of this tensor will not be read again soon. They leave memory, and
+ * come back from the file if they are read all the same. */
+void tern_gguf_release(const tern_gguf *g, const tern_gguf_tensor *t);
 
 size_t tern_gguf_key_count(const tern_gguf *g);
 tern_gguf_string tern_gguf_key_name(const tern_gguf *g, size_t i);

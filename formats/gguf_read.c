@@ -8,12 +8,15 @@
  *
  * Stricter than the reference reader in one point: a count of elements that overflows
  * is refused also where it wraps around to something harmless. */
+#define _DEFAULT_SOURCE /* madvise */
 #include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/half.h"
@@ -49,6 +52,7 @@ typedef struct name_table {
 struct tern_gguf {
     char *path;
     tern_map map; /* of an open file; empty for a parsed buffer */
+    size_t bytes;
     key *keys;
     size_t key_count;
     tern_gguf_tensor *tensors;
@@ -453,6 +457,7 @@ tern_status tern_gguf_parse(const uint8_t *data, size_t bytes, const char *name,
         return tern_fail(TERN_EMEM, "%s: out of memory", name);
     }
     strcpy(g->path, name);
+    g->bytes = bytes;
     static const uint8_t nothing[1]; /* an empty file has no data pointer */
     if (bytes == 0) data = nothing;
     cursor c = {.path = g->path, .start = data, .at = data, .end = data + bytes};
@@ -508,6 +513,11 @@ const char *tern_gguf_path(const tern_gguf *g)
     return g->path;
 }
 
+size_t tern_gguf_bytes(const tern_gguf *g)
+{
+    return g->bytes;
+}
+
 /* --- lookups --- */
 
 size_t tern_gguf_tensor_count(const tern_gguf *g)
@@ -525,6 +535,15 @@ const tern_gguf_tensor *tern_gguf_find_tensor(const tern_gguf *g, const char *na
 {
     const uint32_t i = *find_slot(g, &g->by_tensor, text(name));
     return i ? &g->tensors[i - 1] : NULL;
+}
+
+void tern_gguf_release(const tern_gguf *g, const tern_gguf_tensor *t)
+{
+    if (!g->map.data) return; /* somebody else's memory */
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t first = ((uintptr_t)t->data + page - 1) / page * page;
+    const uintptr_t last = ((uintptr_t)t->data + t->bytes) / page * page;
+    if (first < last) (void)madvise((void *)first, last - first, MADV_DONTNEED);
 }
 
 size_t tern_gguf_key_count(const tern_gguf *g)

@@ -1,0 +1,233 @@
+/* tokenizer_gguf.c - see tokenizer_gguf.h. */
+#include "data/tokenizer_gguf.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "data/tokenizer_impl.h"
+
+/* llama.cpp's token types. */
+enum { TYPE_NORMAL = 1, TYPE_CONTROL = 3, TYPE_USER = 4, TYPE_UNUSED = 5 };
+
+static const char MODEL[] = "tokenizer.ggml.model", PRE[] = "tokenizer.ggml.pre",
+                  TOKENS[] = "tokenizer.ggml.tokens",
+                  TYPES[] = "tokenizer.ggml.token_type",
+                  MERGES[] = "tokenizer.ggml.merges", JSON[] = "tern.tokenizer";
+
+/* --- reading --- */
+
+static bool is(tern_gguf_string s, const char *text)
+{
+    return s.bytes == strlen(text) && memcmp(s.data, text, s.bytes) == 0;
+}
+
+static tern_status get_kind(const tern_gguf *g, tern_pretok *pretok)
+{
+    tern_gguf_string model, pre;
+    TERN_TRY(tern_gguf_get_string(g, MODEL, &model));
+    if (!is(model, "gpt2"))
+        return tern_fail(
+            TERN_EFORMAT,
+            "%s: key \"%s\" is not \"gpt2\": tern reads byte-level BPE only",
+            tern_gguf_path(g), MODEL);
+    TERN_TRY(tern_gguf_get_string(g, PRE, &pre));
+    if (is(pre, "gpt-2"))
+        *pretok = TERN_PRETOK_GPT2;
+    else if (is(pre, "llama-bpe"))
+        *pretok = TERN_PRETOK_LLAMA3;
+    else
+        return tern_fail(TERN_EFORMAT,
+                         "%s: key \"%s\" is neither \"gpt-2\" nor \"llama-bpe\": tern "
+                         "does not know how this tokenizer cuts text",
+                         tern_gguf_path(g), PRE);
+    return TERN_OK;
+}
+
+static tern_status get_strings(const tern_gguf *g, const char *key, size_t *count)
+{
+    tern_gguf_type type;
+    TERN_TRY(tern_gguf_get_array(g, key, &type, count));
+    if (type != TERN_GGUF_STRING)
+        return tern_fail(TERN_EFORMAT, "%s: key \"%s\" is no array of strings",
+                         tern_gguf_path(g), key);
+    return TERN_OK;
+}
+
+/* Whether there are token types; if so, one for each token. */
+static tern_status check_types(const tern_gguf *g, size_t tokens, bool *given)
+{
+    tern_gguf_type type;
+    size_t count;
+    *given = tern_gguf_has(g, TYPES);
+    if (!*given) return TERN_OK;
+    TERN_TRY(tern_gguf_get_array(g, TYPES, &type, &count));
+    if (type != TERN_GGUF_I32 || count != tokens)
+        return tern_fail(TERN_EFORMAT,
+                         "%s: key \"%s\" is no array of %zu i32, one for each token",
+                         tern_gguf_path(g), TYPES, tokens);
+    return TERN_OK;
+}
+
+/* Unknown, unused and byte tokens never come out of text, as special ones. */
+static tern_role role_of(int64_t type)
+{
+    return type == TYPE_NORMAL ? TERN_ROLE_NORMAL
+           : type == TYPE_USER ? TERN_ROLE_ADDED
+                               : TERN_ROLE_SPECIAL;
+}
+
+static tern_status add_tokens(const tern_gguf *g, tern_tokenizer *t)
+{
+    size_t count;
+    bool typed;
+    TERN_TRY(get_strings(g, TOKENS, &count));
+    if (count > INT32_MAX)
+        return tern_fail(TERN_EFORMAT, "%s: key \"%s\" has more than 2^31 tokens",
+                         tern_gguf_path(g), TOKENS);
+    TERN_TRY(check_types(g, count, &typed));
+    for (size_t i = 0; i < count; i++) {
+        const tern_gguf_string s = tern_gguf_array_string(g, TOKENS, i);
+        const tern_role role =
+            typed ? role_of(tern_gguf_array_int(g, TYPES, i)) : TERN_ROLE_NORMAL;
+        TERN_TRY(tern_tokenizer_add(t, s.data, s.bytes, role));
+    }
+    return TERN_OK;
+}
+
+static tern_status add_merges(const tern_gguf *g, tern_tokenizer *t)
+{
+    size_t count;
+    TERN_TRY(get_strings(g, MERGES, &count));
+    for (size_t i = 0; i < count; i++) {
+        const tern_gguf_string s = tern_gguf_array_string(g, MERGES, i);
+        TERN_TRY(tern_tokenizer_add_merge(t, s.data, s.bytes));
+    }
+    return TERN_OK;
+}
+
+/* What tokenizer_build.c refuses does not know the file yet. */
+static tern_status in_file(const tern_gguf *g, tern_status s)
+{
+    return s == TERN_OK || strstr(tern_error_message(), tern_gguf_path(g))
+               ? s
+               : tern_fail_in(s, tern_gguf_path(g));
+}
+
+tern_status tern_tokenizer_from_gguf(const tern_gguf *g, tern_tokenizer **out)
+{
+    if (tern_gguf_has(g, JSON)) {
+        tern_gguf_string json;
+        TERN_TRY(tern_gguf_get_string(g, JSON, &json));
+        return tern_tokenizer_parse(json.data, json.bytes, tern_gguf_path(g), out);
+    }
+    tern_tokenizer *t;
+    tern_pretok pretok = TERN_PRETOK_GPT2;
+    TERN_TRY(get_kind(g, &pretok));
+    TERN_TRY(tern_tokenizer_draft(&t));
+    t->pretok = pretok;
+    t->ignore_merges = pretok == TERN_PRETOK_LLAMA3; /* as llama.cpp has it */
+    tern_status s = add_tokens(g, t);
+    if (s == TERN_OK) s = add_merges(g, t);
+    if (s == TERN_OK) s = tern_tokenizer_finish(t);
+    if (s == TERN_OK)
+        *out = t;
+    else
+        tern_tokenizer_free(t);
+    return in_file(g, s);
+}
+
+/* --- writing --- */
+
+/* Everything that has to be said of each id. */
+typedef struct listing {
+    const char **texts;
+    int32_t *types;
+    const char **merges;
+    char (*pads)[32]; /* texts of the ids that the tokenizer lacks */
+    size_t vocab, rows, merge_count;
+} listing;
+
+static void listing_free(listing *l)
+{
+    free(l->texts);
+    free(l->types);
+    free(l->merges);
+    free(l->pads);
+}
+
+static bool listing_allocate(listing *l)
+{
+    l->texts = calloc(l->rows + 1, sizeof *l->texts);
+    l->types = calloc(l->rows + 1, sizeof *l->types);
+    l->merges = calloc(l->merge_count + 1, sizeof *l->merges);
+    l->pads = calloc(l->rows - l->vocab + 1, sizeof *l->pads);
+    return l->texts && l->types && l->merges && l->pads;
+}
+
+static void list_tokens(const tern_tokenizer *t, listing *l)
+{
+    static const int32_t types[] = {[TERN_ROLE_NORMAL] = TYPE_NORMAL,
+                                    [TERN_ROLE_ADDED] = TYPE_USER,
+                                    [TERN_ROLE_SPECIAL] = TYPE_CONTROL};
+    for (size_t i = 0; i < l->vocab; i++) {
+        l->texts[i] = tern_tokenizer_token_text(t, (int32_t)i);
+        l->types[i] = types[t->role[i]];
+    }
+    for (size_t i = l->vocab; i < l->rows; i++) {
+        char *pad = l->pads[i - l->vocab];
+        (void)snprintf(pad, sizeof l->pads[0], "[PAD%zu]", i);
+        l->texts[i] = pad;
+        l->types[i] = TYPE_UNUSED;
+    }
+    for (size_t i = 0; i < l->merge_count; i++)
+        l->merges[i] = tern_tokenizer_merge(t, i);
+}
+
+static tern_status put_json(const tern_tokenizer *t, tern_gguf_writer *w)
+{
+    char *json;
+    TERN_TRY(tern_tokenizer_json(t, &json));
+    tern_gguf_put_string(w, JSON, json);
+    free(json);
+    return TERN_OK;
+}
+
+static void put_listing(const tern_tokenizer *t, const listing *l, tern_gguf_writer *w)
+{
+    const bool llama = tern_tokenizer_pretok(t) == TERN_PRETOK_LLAMA3;
+    const int32_t eos = tern_tokenizer_eos(t);
+    const uint32_t end = eos >= 0 ? (uint32_t)eos : (uint32_t)(l->rows - 1);
+    tern_gguf_put_string(w, MODEL, "gpt2");
+    tern_gguf_put_string(w, PRE, llama ? "llama-bpe" : "gpt-2");
+    tern_gguf_put_strings(w, TOKENS, l->texts, l->rows);
+    tern_gguf_put_i32s(w, TYPES, l->types, l->rows);
+    tern_gguf_put_strings(w, MERGES, l->merges, l->merge_count);
+    tern_gguf_put_u32(w, "tokenizer.ggml.bos_token_id", end);
+    tern_gguf_put_u32(w, "tokenizer.ggml.eos_token_id", end);
+    tern_gguf_put_bool(w, "tokenizer.ggml.add_bos_token", false);
+    tern_gguf_put_bool(w, "tokenizer.ggml.add_eos_token", false);
+}
+
+tern_status tern_tokenizer_to_gguf(const tern_tokenizer *t, int64_t rows,
+                                   tern_gguf_writer *w)
+{
+    listing l = {.vocab = (size_t)tern_tokenizer_vocab(t),
+                 .rows = rows > 0 ? (size_t)rows : 0,
+                 .merge_count = tern_tokenizer_merge_count(t)};
+    if (l.rows < l.vocab)
+        return tern_fail(TERN_ESHAPE,
+                         "the tokenizer has %zu ids, the model's embedding %zu rows",
+                         l.vocab, l.rows);
+    tern_status s = TERN_OK;
+    if (listing_allocate(&l)) {
+        list_tokens(t, &l);
+        put_listing(t, &l, w);
+    } else {
+        s = tern_fail(TERN_EMEM, "tokenizer: out of memory");
+    }
+    const bool llama = tern_tokenizer_pretok(t) == TERN_PRETOK_LLAMA3;
+    const bool exact = l.rows == l.vocab && tern_tokenizer_ignores_merges(t) == llama;
+    listing_free(&l);
+    return s == TERN_OK && !exact ? put_json(t, w) : s;
+}

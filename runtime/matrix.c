@@ -1,0 +1,300 @@
+/* matrix.c - what happens to a tensor once, when the model is opened. */
+#include "runtime/matrix.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/half.h"
+#include "formats/blocks.h"
+#include "kernels/cpu.h"
+#include "kernels/rows.h"
+
+/* Floats of a Q8_0 matrix that are unpacked at a time: the second level cache holds
+ * them until they are multiplied. */
+enum { BLOCK_FLOATS = 1 << 17 };
+/* Weights of a float tensor that are looked at together. */
+enum { PIECE = 256 };
+
+static tern_status out_of_memory(const char *path, const tern_gguf_tensor *t)
+{
+    return tern_fail(TERN_EMEM, "%s: tensor \"%s\": out of memory", path, t->name);
+}
+
+static tern_status wrong_type(const char *path, const tern_gguf_tensor *t,
+                              const char *wanted)
+{
+    return tern_fail(TERN_EFORMAT, "%s: tensor \"%s\" has type %s; tern runs %s here",
+                     path, t->name, tern_ggml_name(t->type), wanted);
+}
+
+/* The row of tern's order that row r of the file is: within a head, the file's 2i + p
+ * is ours p * head_dim / 2 + i. */
+static size_t place_of_row(size_t r, size_t head_dim)
+{
+    if (head_dim == 0) return r;
+    const size_t in_head = r % head_dim;
+    return r - in_head + in_head % 2 * (head_dim / 2) + in_head / 2;
+}
+
+/* --- ternary --- */
+
+/* A tensor on its way to codes. */
+typedef struct unpacking {
+    const tern_gguf_tensor *tensor;
+    size_t cols, row_bytes;
+    float gamma; /* float types: the only magnitude there may be */
+} unpacking;
+
+/* Weights [first, first + PIECE) of row r as floats, or as many as there are. */
+static size_t read_piece(const unpacking *u, size_t r, size_t first, float x[PIECE])
+{
+    const uint32_t type = u->tensor->type;
+    const size_t n = u->cols - first < PIECE ? u->cols - first : PIECE;
+    const uint8_t *row = u->tensor->data + r * u->row_bytes;
+    tern_decode_floats(type, row + tern_ggml_bytes(type, first), n, x);
+    return n;
+}
+
+/* gamma * t back to t; exact equality, because fp16 holds gamma exactly. */
+static tern_status recover_row(const unpacking *u, size_t r, int8_t *t, float *scale)
+{
+    float x[PIECE];
+    for (size_t first = 0; first < u->cols; first += PIECE) {
+        const size_t n = read_piece(u, r, first, x);
+        for (size_t i = 0; i < n; i++) {
+            const int code = (x[i] == u->gamma) - (x[i] == -u->gamma);
+            if (x[i] != 0.0f && code == 0)
+                return tern_fail(TERN_ECORRUPT,
+                                 "row %zu: weight %zu is %.9g, neither 0 nor the "
+                                 "matrix's scale of %.9g: not ternary",
+                                 r, first + i, (double)x[i], (double)u->gamma);
+            t[first + i] = (int8_t)code;
+        }
+    }
+    *scale = u->gamma;
+    return TERN_OK;
+}
+
+static tern_status unpack_row(const unpacking *u, size_t r, int8_t *t, float *scale)
+{
+    if (!tern_ggml_is_ternary(u->tensor->type)) return recover_row(u, r, t, scale);
+    return tern_decode_trits(u->tensor->type, u->tensor->data + r * u->row_bytes,
+                             u->cols, t, scale);
+}
+
+/* Find gamma of a float tensor: its largest magnitude. */
+static tern_status find_gamma(unpacking *u, size_t rows)
+{
+    float largest = 0.0f;
+#pragma omp parallel for num_threads(tern_threads()) reduction(max : largest)
+    for (size_t r = 0; r < rows; r++) {
+        float x[PIECE];
+        for (size_t first = 0; first < u->cols; first += PIECE) {
+            const size_t n = read_piece(u, r, first, x);
+            for (size_t i = 0; i < n; i++)
+                if (!(fabsf(x[i]) <= largest))
+                    largest = isnan(x[i]) ? INFINITY : fabsf(x[i]);
+        }
+    }
+    if (tern_round_to_half(largest) != largest || isinf(largest))
+        return tern_fail(TERN_ECORRUPT,
+                         "the largest weight is %.9g, which is no scale that fp16 "
+                         "holds: not ternary",
+                         (double)largest);
+    u->gamma = largest;
+    return TERN_OK;
+}
+
+/* All codes, rows in tern's order, and the scale of each row (0: only zeros). */
+static tern_status unpack(const unpacking *u, size_t rows, size_t head_dim, int8_t *t,
+                          float *scale)
+{
+    size_t bad = rows; /* the first row that failed */
+#pragma omp parallel for num_threads(tern_threads()) reduction(min : bad)
+    for (size_t r = 0; r < rows; r++) {
+        int8_t *row = t + place_of_row(r, head_dim) * u->cols;
+        if (unpack_row(u, r, row, &scale[r]) != TERN_OK && r < bad) bad = r;
+    }
+    /* Its message waits in the thread that met it: fail again, in this one. */
+    return bad < rows ? unpack_row(u, bad, t, &scale[bad]) : TERN_OK;
+}
+
+static tern_status one_scale(const float *scale, size_t rows, float *out)
+{
+    float common = 0.0f;
+    for (size_t r = 0; r < rows; r++) {
+        if (scale[r] == 0.0f) continue;
+        if (common != 0.0f && scale[r] != common)
+            return tern_fail(TERN_EFORMAT,
+                             "row %zu has scale %g, rows before it %g; tern runs "
+                             "matrices with one scale",
+                             r, (double)scale[r], (double)common);
+        common = scale[r];
+    }
+    *out = common;
+    return TERN_OK;
+}
+
+static tern_status pack(const unpacking *u, size_t head_dim, tern_matrix *w, int8_t *t,
+                        float *scales)
+{
+    TERN_TRY(unpack(u, w->rows, head_dim, t, scales));
+    TERN_TRY(one_scale(scales, w->rows, &w->ternary.scale));
+    tern_ternary_from_codes(t, &w->ternary);
+    return TERN_OK;
+}
+
+tern_status tern_matrix_load_ternary(const char *path, const tern_gguf_tensor *t,
+                                     size_t head_dim, tern_matrix *out)
+{
+    const bool floats = t->type == TERN_GGML_F16 || t->type == TERN_GGML_BF16 ||
+                        t->type == TERN_GGML_F32;
+    if (!floats && !tern_ggml_is_ternary(t->type))
+        return wrong_type(path, t, "TQ1_0, TQ2_0, Q2_0, F16, BF16 and F32");
+    tern_matrix w = {.form = TERN_MATRIX_TERNARY,
+                     .rows = (size_t)t->dims[1],
+                     .cols = (size_t)t->dims[0]};
+    unpacking u = {.tensor = t, .cols = w.cols, .row_bytes = t->bytes / w.rows};
+    w.owned_bytes = tern_ternary_bytes(w.rows, w.cols);
+    w.owned = tern_calloc(w.owned_bytes, 1);
+    w.ternary =
+        (tern_ternary){.rows = w.rows, .cols = w.cols, .codes = (uint8_t *)w.owned};
+    int8_t *codes = malloc(w.rows * w.cols);
+    float *scales = calloc(w.rows, sizeof *scales);
+    tern_status s = TERN_OK;
+    if (!w.owned || !codes || !scales) s = out_of_memory(path, t);
+    if (s == TERN_OK) {
+        if (floats) s = find_gamma(&u, w.rows);
+        if (s == TERN_OK) s = pack(&u, head_dim, &w, codes, scales);
+        if (s != TERN_OK) {
+            char where[160];
+            (void)snprintf(where, sizeof where, "tensor \"%s\"", t->name);
+            s = tern_fail_in(tern_fail_in(s, where), path);
+        }
+    }
+    free(codes);
+    free(scales);
+    if (s == TERN_OK)
+        *out = w;
+    else
+        tern_matrix_free(&w);
+    return s;
+}
+
+/* --- float --- */
+
+static bool aligned(const void *p, size_t to)
+{
+    return (uintptr_t)p % to == 0;
+}
+
+/* The rows in tern's order as they are encoded; NULL if there is no memory. */
+static void *copy_rows(const tern_gguf_tensor *t, size_t rows, size_t head_dim)
+{
+    const size_t bytes = t->bytes / rows;
+    uint8_t *copy = tern_calloc(t->bytes, 1);
+    for (size_t r = 0; copy && r < rows; r++)
+        memcpy(copy + place_of_row(r, head_dim) * bytes, t->data + r * bytes, bytes);
+    return copy;
+}
+
+/* BF16: every row as floats, in tern's order. */
+static void *widen_rows(const tern_gguf_tensor *t, size_t rows, size_t cols,
+                        size_t head_dim)
+{
+    const size_t bytes = t->bytes / rows;
+    float *wide = tern_calloc(rows * cols, sizeof *wide);
+    for (size_t r = 0; wide && r < rows; r++)
+        tern_decode_floats(t->type, t->data + r * bytes, cols,
+                           wide + place_of_row(r, head_dim) * cols);
+    return wide;
+}
+
+tern_status tern_matrix_load_float(const char *path, const tern_gguf_tensor *t,
+                                   size_t head_dim, tern_matrix *out)
+{
+    tern_matrix w = {.rows = (size_t)t->dims[1], .cols = (size_t)t->dims[0]};
+    bool copy = head_dim != 0;
+    switch (t->type) {
+    case TERN_GGML_F16:
+        w.form = TERN_MATRIX_F16;
+        copy |= !aligned(t->data, sizeof(uint16_t));
+        break;
+    case TERN_GGML_F32:
+    case TERN_GGML_BF16:
+        w.form = TERN_MATRIX_F32;
+        copy |= t->type == TERN_GGML_BF16 || !aligned(t->data, sizeof(float));
+        break;
+    case TERN_GGML_Q8_0:
+        w.form = TERN_MATRIX_Q8_0;
+        break;
+    default:
+        return wrong_type(path, t, "F16, BF16, F32 and Q8_0");
+    }
+    w.data = t->data;
+    if (copy) {
+        const bool widen = t->type == TERN_GGML_BF16;
+        w.owned = widen ? widen_rows(t, w.rows, w.cols, head_dim)
+                        : copy_rows(t, w.rows, head_dim);
+        if (!w.owned) return out_of_memory(path, t);
+        w.owned_bytes = widen ? 2 * t->bytes : t->bytes;
+        w.data = w.owned;
+    }
+    *out = w;
+    return TERN_OK;
+}
+
+void tern_matrix_free(tern_matrix *w)
+{
+    tern_free(w->owned);
+    *w = (tern_matrix){0};
+}
+
+/* --- using a float matrix --- */
+
+/* Rows of a Q8_0 matrix that are unpacked together. */
+static size_t block_rows(const tern_matrix *w)
+{
+    const size_t rows = BLOCK_FLOATS / w->cols > 8 ? BLOCK_FLOATS / w->cols : 8;
+    return rows < w->rows ? rows : w->rows;
+}
+
+size_t tern_matrix_scratch(const tern_matrix *w)
+{
+    return w->form == TERN_MATRIX_Q8_0 ? block_rows(w) * w->cols : 0;
+}
+
+void tern_matrix_row(const tern_matrix *w, size_t r, float *y)
+{
+    static const uint32_t types[] = {[TERN_MATRIX_F32] = TERN_GGML_F32,
+                                     [TERN_MATRIX_F16] = TERN_GGML_F16,
+                                     [TERN_MATRIX_Q8_0] = TERN_GGML_Q8_0};
+    const uint32_t type = types[w->form];
+    const uint8_t *in = w->data;
+    tern_decode_floats(type, in + r * tern_ggml_bytes(type, w->cols), w->cols, y);
+}
+
+void tern_matrix_multiply(const tern_matrix *w, const float *x, size_t m,
+                          float *scratch, float *y, size_t ldy)
+{
+    if (w->form == TERN_MATRIX_F32) {
+        tern_dot_matmul(x, m, w->cols, w->data, w->rows, y, ldy);
+        return;
+    }
+    if (w->form == TERN_MATRIX_F16) {
+        tern_dot_matmul_half(x, m, w->cols, w->data, w->rows, y, ldy);
+        return;
+    }
+    const size_t block = block_rows(w);
+    for (size_t first = 0; first < w->rows; first += block) {
+        const size_t n = w->rows - first < block ? w->rows - first : block;
+#pragma omp parallel for num_threads(tern_threads())
+        for (size_t r = 0; r < n; r++)
+            tern_matrix_row(w, first + r, scratch + r * w->cols);
+        tern_dot_matmul(x, m, w->cols, scratch, n, y + first, ldy);
+    }
+}

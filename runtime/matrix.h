@@ -1,0 +1,58 @@
+/* matrix.h - one weight matrix of a model, in the form in which it is multiplied.
+ *
+ *     in the file           held as                              bytes a weight
+ *     TQ1_0, TQ2_0, Q2_0    ternary panels (kernels/ternary.h)         1/4
+ *     F16, BF16, F32 that   the same: codes and scale are recovered
+ *       hold gamma * t        exactly, or the file is refused
+ *     F16, F32              as they are, inside the mapped file         2, 4
+ *     Q8_0                  as they are; rows become float when used    1.06
+ *     BF16                  float                                       4
+ */
+#ifndef TERN_RUNTIME_MATRIX_H
+#define TERN_RUNTIME_MATRIX_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "formats/gguf.h"
+#include "kernels/ternary.h"
+
+typedef enum tern_matrix_form {
+    TERN_MATRIX_TERNARY,
+    TERN_MATRIX_F32,
+    TERN_MATRIX_F16,
+    TERN_MATRIX_Q8_0
+} tern_matrix_form;
+
+typedef struct tern_matrix {
+    tern_matrix_form form;
+    size_t rows, cols;
+    tern_ternary ternary; /* form TERNARY */
+    const void *data;     /* the others: (rows, cols) row-major */
+    void *owned;          /* heap behind codes or data; NULL if they lie in the map */
+    size_t owned_bytes;
+} tern_matrix; /* zero-initialise */
+
+/* From a tensor of 2 dimensions, both positive. `path` starts messages.
+ *   head_dim  not 0: rows are rotary pairs in llama.cpp's order (2i, 2i + 1) inside
+ *             heads of this many; they are put into tern's order (i, i + head_dim / 2)
+ * TERN_EFORMAT: a type tern cannot run; TERN_ECORRUPT, TERN_EMEM. */
+tern_status tern_matrix_load_ternary(const char *path, const tern_gguf_tensor *t,
+                                     size_t head_dim, tern_matrix *out);
+tern_status tern_matrix_load_float(const char *path, const tern_gguf_tensor *t,
+                                   size_t head_dim, tern_matrix *out);
+void tern_matrix_free(tern_matrix *w);
+
+/* --- float forms --- */
+
+/* Scratch that tern_matrix_multiply needs for this matrix, in floats. */
+size_t tern_matrix_scratch(const tern_matrix *w);
+/* y = x W^T: x (m, cols), y (m, rows) with row length ldy, summed in the order of
+ * tern_dot_matmul. Never allocates. */
+void tern_matrix_multiply(const tern_matrix *w, const float *x, size_t m,
+                          float *scratch, float *y, size_t ldy);
+/* Row r as floats. */
+void tern_matrix_row(const tern_matrix *w, size_t r, float *y);
+
+#endif /* TERN_RUNTIME_MATRIX_H */

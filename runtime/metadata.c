@@ -1,0 +1,224 @@
+/* metadata.c - from keys to a tern_spec. What the runtime would not honour is refused,
+ * not ignored. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "formats/blocks.h"
+#include "runtime/model.h"
+
+enum { KEY = 96 };
+
+/* Keys of one architecture. */
+typedef struct reader {
+    const tern_gguf *gguf;
+    const char *path, *arch;
+} reader;
+
+static const char *full_name(const reader *r, const char *name, char key[KEY])
+{
+    (void)snprintf(key, KEY, "%s.%s", r->arch, name);
+    return key;
+}
+
+static tern_status get_count(const reader *r, const char *name, int64_t *out)
+{
+    char key[KEY];
+    int64_t v;
+    TERN_TRY(tern_gguf_get_int(r->gguf, full_name(r, name, key), &v));
+    if (v < 1 || v > INT32_MAX)
+        return tern_fail(TERN_EFORMAT, "%s: key \"%s\" is %" PRId64, r->path, key, v);
+    *out = v;
+    return TERN_OK;
+}
+
+/* *out stays as it is where the key is missing. */
+static tern_status get_count_if(const reader *r, const char *name, int64_t *out)
+{
+    char key[KEY];
+    return tern_gguf_has(r->gguf, full_name(r, name, key)) ? get_count(r, name, out)
+                                                           : TERN_OK;
+}
+
+static tern_status get_float_if(const reader *r, const char *name, float *out)
+{
+    char key[KEY];
+    double v;
+    if (!tern_gguf_has(r->gguf, full_name(r, name, key))) return TERN_OK;
+    TERN_TRY(tern_gguf_get_float(r->gguf, key, &v));
+    *out = (float)v;
+    return TERN_OK;
+}
+
+static bool is(tern_gguf_string s, const char *text)
+{
+    return s.bytes == strlen(text) && memcmp(s.data, text, s.bytes) == 0;
+}
+
+/* Text from a file as a message may show it. */
+static const char *shown(tern_gguf_string s, char out[40])
+{
+    const size_t n = s.bytes < 39 ? s.bytes : 39;
+    for (size_t i = 0; i < n; i++) out[i] = s.data[i] >= ' ' ? s.data[i] : '?';
+    out[n] = '\0';
+    return out;
+}
+
+/* The string `key` must be one of `count` names, names[0] if it is missing. */
+static tern_status get_choice(const tern_gguf *g, const char *key,
+                              const char *const *names, int count, int *out)
+{
+    tern_gguf_string s;
+    char text[40];
+    *out = 0;
+    if (!tern_gguf_has(g, key)) return TERN_OK;
+    TERN_TRY(tern_gguf_get_string(g, key, &s));
+    for (int i = 0; i < count; i++)
+        if (is(s, names[i])) {
+            *out = i;
+            return TERN_OK;
+        }
+    return tern_fail(TERN_EFORMAT, "%s: key \"%s\" is \"%s\"; tern knows %s and %s",
+                     tern_gguf_path(g), key, shown(s, text), names[0], names[1]);
+}
+
+static tern_status read_arch(reader *r, tern_spec *s)
+{
+    static const char *const names[] = {"bitnet", "llama"};
+    int arch;
+    if (!tern_gguf_has(r->gguf, "general.architecture"))
+        return tern_fail(TERN_EFORMAT,
+                         "%s: key \"general.architecture\" is missing: not a model",
+                         r->path);
+    TERN_TRY(get_choice(r->gguf, "general.architecture", names, 2, &arch));
+    s->arch = arch ? TERN_ARCH_LLAMA : TERN_ARCH_BITNET;
+    r->arch = tern_arch_name(s->arch);
+    return TERN_OK;
+}
+
+static tern_status refuse_other(const reader *r, const char *name, int64_t is_value,
+                                int64_t must_be, const char *why)
+{
+    if (is_value == must_be) return TERN_OK;
+    return tern_fail(TERN_EFORMAT,
+                     "%s: key \"%s.%s\" is %" PRId64 ", must be %" PRId64 " (%s)",
+                     r->path, r->arch, name, is_value, must_be, why);
+}
+
+static tern_status read_dimensions(const reader *r, tern_spec *s)
+{
+    TERN_TRY(get_count(r, "context_length", &s->context));
+    TERN_TRY(get_count(r, "embedding_length", &s->width));
+    TERN_TRY(get_count(r, "block_count", &s->layers));
+    TERN_TRY(get_count(r, "feed_forward_length", &s->ffn));
+    TERN_TRY(get_count(r, "attention.head_count", &s->heads));
+    s->kv_heads = s->heads;
+    TERN_TRY(get_count_if(r, "attention.head_count_kv", &s->kv_heads));
+
+    char key[KEY];
+    const bool given =
+        tern_gguf_has(r->gguf, full_name(r, "attention.key_length", key));
+    if (!given && s->width % s->heads)
+        return tern_fail(TERN_EFORMAT,
+                         "%s: key \"%s.embedding_length\" (%" PRId64
+                         ") is no multiple of \"%s.attention.head_count\" (%" PRId64
+                         ")",
+                         r->path, r->arch, s->width, r->arch, s->heads);
+    s->head_dim = s->width / s->heads;
+    TERN_TRY(get_count_if(r, "attention.key_length", &s->head_dim));
+    int64_t value = s->head_dim, rotated = s->head_dim;
+    TERN_TRY(get_count_if(r, "attention.value_length", &value));
+    TERN_TRY(refuse_other(r, "attention.value_length", value, s->head_dim,
+                          "the width of a head"));
+    TERN_TRY(get_count_if(r, "rope.dimension_count", &rotated));
+    return refuse_other(r, "rope.dimension_count", rotated, s->head_dim,
+                        "the width of a head: all of it is rotated");
+}
+
+/* Rotary scaling and experts change the computation: only their absence is run. */
+static tern_status refuse_variants(const reader *r)
+{
+    static const char *const kinds[] = {"none", "linear"};
+    char key[KEY];
+    int kind;
+    float factor = 1.0f, scale = 1.0f;
+    full_name(r, "rope.scaling.type", key);
+    TERN_TRY(get_choice(r->gguf, key, kinds, 2, &kind));
+    TERN_TRY(get_float_if(r, "rope.scaling.factor", &factor));
+    TERN_TRY(get_float_if(r, "rope.scale_linear", &scale));
+    if (factor != 1.0f || scale != 1.0f)
+        return tern_fail(TERN_EFORMAT,
+                         "%s: rotary positions are scaled (key \"%s.%s\" is %g); tern "
+                         "does not run that",
+                         r->path, r->arch,
+                         factor != 1.0f ? "rope.scaling.factor" : "rope.scale_linear",
+                         (double)(factor != 1.0f ? factor : scale));
+    if (tern_gguf_has(r->gguf, full_name(r, "expert_count", key))) {
+        int64_t experts;
+        TERN_TRY(tern_gguf_get_int(r->gguf, key, &experts));
+        TERN_TRY(refuse_other(r, "expert_count", experts, 0, "tern runs no mixtures"));
+    }
+    return TERN_OK;
+}
+
+static tern_status read_vocab(const reader *r, tern_spec *s)
+{
+    const tern_gguf_tensor *embed = tern_gguf_find_tensor(r->gguf, "token_embd.weight");
+    if (!embed)
+        return tern_fail(TERN_EFORMAT, "%s: tensor \"token_embd.weight\" is missing",
+                         r->path);
+    s->vocab = embed->dims[1];
+    int64_t said = s->vocab;
+    TERN_TRY(get_count_if(r, "vocab_size", &said));
+    TERN_TRY(
+        refuse_other(r, "vocab_size", said, s->vocab, "the rows of token_embd.weight"));
+    if (!tern_gguf_has(r->gguf, "tokenizer.ggml.tokens")) return TERN_OK;
+    tern_gguf_type type;
+    size_t tokens;
+    TERN_TRY(tern_gguf_get_array(r->gguf, "tokenizer.ggml.tokens", &type, &tokens));
+    if (tokens != (size_t)s->vocab)
+        return tern_fail(TERN_EFORMAT,
+                         "%s: key \"tokenizer.ggml.tokens\" has %zu tokens, but "
+                         "token_embd.weight %" PRId64 " rows",
+                         r->path, tokens, s->vocab);
+    return TERN_OK;
+}
+
+/* quant, activation and embed: from tern's keys, or from what other files imply. */
+static tern_status read_arithmetic(const reader *r, tern_spec *s)
+{
+    static const char *const quants[] = {"ternary", "none"};
+    static const char *const activations[] = {"silu", "relu2"};
+    const tern_gguf_tensor *q = tern_gguf_find_tensor(r->gguf, "blk.0.attn_q.weight");
+    const tern_gguf_tensor *embed = tern_gguf_find_tensor(r->gguf, "token_embd.weight");
+    int quant, activation;
+    TERN_TRY(get_choice(r->gguf, "tern.quant", quants, 2, &quant));
+    if (!tern_gguf_has(r->gguf, "tern.quant"))
+        quant = q && tern_ggml_is_ternary(q->type) ? 0 : 1;
+    TERN_TRY(get_choice(r->gguf, "tern.activation", activations, 2, &activation));
+    s->quant = quant ? TERN_QUANT_NONE : TERN_QUANT_TERNARY;
+    s->activation = activation ? TERN_RELU2 : TERN_SILU;
+    s->embed = embed->type == TERN_GGML_F16 ? TERN_EMBED_F16 : TERN_EMBED_F32;
+    return TERN_OK;
+}
+
+tern_status tern_read_spec(const tern_gguf *g, tern_spec *out)
+{
+    reader r = {.gguf = g, .path = tern_gguf_path(g)};
+    tern_spec s = {.rope_theta = 10000.0f};
+    char key[KEY];
+    TERN_TRY(read_arch(&r, &s));
+    TERN_TRY(read_dimensions(&r, &s));
+    TERN_TRY(refuse_variants(&r));
+    full_name(&r, "attention.layer_norm_rms_epsilon", key);
+    if (!tern_gguf_has(g, key))
+        return tern_fail(TERN_EFORMAT, "%s: key \"%s\" is missing", r.path, key);
+    TERN_TRY(get_float_if(&r, "attention.layer_norm_rms_epsilon", &s.norm_eps));
+    TERN_TRY(get_float_if(&r, "rope.freq_base", &s.rope_theta));
+    TERN_TRY(read_vocab(&r, &s));
+    TERN_TRY(read_arithmetic(&r, &s));
+    s.tied = s.arch == TERN_ARCH_BITNET || !tern_gguf_find_tensor(g, "output.weight");
+    if (tern_spec_check(&s, r.path) != TERN_OK) return TERN_EFORMAT;
+    *out = s;
+    return TERN_OK;
+}

@@ -1,0 +1,247 @@
+/* model.c - open a file: every tensor the architecture asks for, of the right shape and
+ * a type that tern runs, and none besides. */
+#include "runtime/model.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "formats/blocks.h"
+
+enum { NAME = 64 };
+
+typedef struct loader {
+    tern_runtime *model;
+    const tern_gguf *gguf;
+    const char *path;
+    bool *taken; /* which tensors the model has asked for */
+    float *next_gain;
+} loader;
+
+/* --- tensors --- */
+
+/* "blk.3.attn_q.weight", or without the block for layer -1. */
+static void tensor_name(int64_t layer, const char *name, char out[NAME])
+{
+    if (layer < 0)
+        (void)snprintf(out, NAME, "%s.weight", name);
+    else
+        (void)snprintf(out, NAME, "blk.%" PRId64 ".%s.weight", layer, name);
+}
+
+static tern_status take_tensor(loader *l, int64_t layer, const char *short_name,
+                               const tern_gguf_tensor **out)
+{
+    char name[NAME];
+    tensor_name(layer, short_name, name);
+    const tern_gguf_tensor *t = tern_gguf_find_tensor(l->gguf, name);
+    if (!t)
+        return tern_fail(TERN_EFORMAT, "%s: tensor \"%s\" is missing", l->path, name);
+    l->taken[t - tern_gguf_tensor_at(l->gguf, 0)] = true;
+    *out = t;
+    return TERN_OK;
+}
+
+static tern_status take_gain(loader *l, int64_t layer, const char *name, int64_t n,
+                             const float **out)
+{
+    const tern_gguf_tensor *t;
+    TERN_TRY(take_tensor(l, layer, name, &t));
+    if (t->type != TERN_GGML_F32)
+        return tern_fail(TERN_EFORMAT, "%s: tensor \"%s\" has type %s, a norm is F32",
+                         l->path, t->name, tern_ggml_name(t->type));
+    if (t->dims[0] != n || t->dims[1] != 1 || t->dims[2] != 1 || t->dims[3] != 1)
+        return tern_fail(TERN_EFORMAT,
+                         "%s: tensor \"%s\" has rows of %" PRId64
+                         ", must be a vector of %" PRId64,
+                         l->path, t->name, t->dims[0], n);
+    float *gain = l->next_gain;
+    l->next_gain += n;
+    tern_decode_floats(t->type, t->data, (size_t)n, gain);
+    for (int64_t i = 0; i < n; i++)
+        if (!isfinite(gain[i]))
+            return tern_fail(TERN_ECORRUPT,
+                             "%s: tensor \"%s\": element %" PRId64 " is no number",
+                             l->path, t->name, i);
+    *out = gain;
+    return TERN_OK;
+}
+
+static tern_status take_shaped(loader *l, int64_t layer, const char *name, int64_t rows,
+                               int64_t cols, const tern_gguf_tensor **out)
+{
+    const tern_gguf_tensor *t;
+    TERN_TRY(take_tensor(l, layer, name, &t));
+    if (t->dims[0] != cols || t->dims[1] != rows || t->dims[2] != 1 || t->dims[3] != 1)
+        return tern_fail(TERN_EFORMAT,
+                         "%s: tensor \"%s\" has %" PRId64 " rows of %" PRId64
+                         ", must have %" PRId64 " of %" PRId64,
+                         l->path, t->name, t->dims[1], t->dims[0], rows, cols);
+    *out = t;
+    return TERN_OK;
+}
+
+/* A linear layer. `rotary`: the rows of q and k, which arch llama stores in the order
+ * of llama.cpp's rotation. */
+static tern_status take_linear(loader *l, int64_t layer, const char *name, int64_t rows,
+                               int64_t cols, bool rotary, tern_matrix *out)
+{
+    const tern_spec *s = &l->model->spec;
+    const bool permuted = rotary && s->arch == TERN_ARCH_LLAMA;
+    const size_t head_dim = permuted ? (size_t)s->head_dim : 0;
+    const tern_gguf_tensor *t;
+    TERN_TRY(take_shaped(l, layer, name, rows, cols, &t));
+    TERN_TRY(s->quant == TERN_QUANT_TERNARY
+                 ? tern_matrix_load_ternary(l->path, t, head_dim, out)
+                 : tern_matrix_load_float(l->path, t, head_dim, out));
+    if (out->owned) tern_gguf_release(l->gguf, t);
+    return TERN_OK;
+}
+
+static tern_status take_layer(loader *l, int64_t i)
+{
+    const tern_spec *s = &l->model->spec;
+    const int64_t C = s->width, F = s->ffn;
+    const int64_t Q = s->heads * s->head_dim, KV = s->kv_heads * s->head_dim;
+    tern_layer *w = &l->model->layers[i];
+    TERN_TRY(take_gain(l, i, "attn_norm", C, &w->attn_norm));
+    TERN_TRY(take_linear(l, i, "attn_q", Q, C, true, &w->q));
+    TERN_TRY(take_linear(l, i, "attn_k", KV, C, true, &w->k));
+    TERN_TRY(take_linear(l, i, "attn_v", KV, C, false, &w->v));
+    TERN_TRY(take_linear(l, i, "attn_output", C, Q, false, &w->o));
+    TERN_TRY(take_gain(l, i, "ffn_norm", C, &w->ffn_norm));
+    TERN_TRY(take_linear(l, i, "ffn_gate", F, C, false, &w->gate));
+    TERN_TRY(take_linear(l, i, "ffn_up", F, C, false, &w->up));
+    TERN_TRY(take_linear(l, i, "ffn_down", C, F, false, &w->down));
+    if (s->arch == TERN_ARCH_LLAMA) return TERN_OK;
+    TERN_TRY(take_gain(l, i, "attn_sub_norm", Q, &w->attn_sub_norm));
+    return take_gain(l, i, "ffn_sub_norm", F, &w->ffn_sub_norm);
+}
+
+static tern_status take_ends(loader *l)
+{
+    tern_runtime *m = l->model;
+    const tern_spec *s = &m->spec;
+    const tern_gguf_tensor *t;
+    TERN_TRY(take_shaped(l, -1, "token_embd", s->vocab, s->width, &t));
+    TERN_TRY(tern_matrix_load_float(l->path, t, 0, &m->embed));
+    TERN_TRY(take_gain(l, -1, "output_norm", s->width, &m->norm));
+    m->head = &m->embed;
+    if (s->tied) return TERN_OK;
+    TERN_TRY(take_shaped(l, -1, "output", s->vocab, s->width, &t));
+    TERN_TRY(tern_matrix_load_float(l->path, t, 0, &m->own_head));
+    m->head = &m->own_head;
+    return TERN_OK;
+}
+
+static tern_status refuse_others(const loader *l)
+{
+    for (size_t i = 0; i < tern_gguf_tensor_count(l->gguf); i++)
+        if (!l->taken[i])
+            return tern_fail(TERN_EFORMAT,
+                             "%s: tensor \"%s\" is none that arch %s has; without it "
+                             "the model would compute something else",
+                             l->path, tern_gguf_tensor_at(l->gguf, i)->name,
+                             tern_arch_name(l->model->spec.arch));
+    return TERN_OK;
+}
+
+/* --- the model --- */
+
+static size_t gain_count(const tern_spec *s)
+{
+    const int64_t sub =
+        s->arch == TERN_ARCH_BITNET ? s->heads * s->head_dim + s->ffn : 0;
+    return (size_t)(s->layers * (2 * s->width + sub) + s->width);
+}
+
+static tern_status allocate(loader *l)
+{
+    tern_runtime *m = l->model;
+    m->gains_bytes = gain_count(&m->spec) * sizeof *m->gains;
+    /* The file holds them all: dimensions that say otherwise are a lie, found before
+     * memory is asked for. */
+    if (m->gains_bytes > tern_gguf_bytes(l->gguf))
+        return tern_fail(TERN_EFORMAT,
+                         "%s: the file is too small for %" PRId64
+                         " blocks of width %" PRId64,
+                         l->path, m->spec.layers, m->spec.width);
+    m->gains = tern_calloc(m->gains_bytes, 1);
+    m->layers = calloc((size_t)m->spec.layers, sizeof *m->layers);
+    l->taken = calloc(tern_gguf_tensor_count(l->gguf) + 1, sizeof *l->taken);
+    l->next_gain = m->gains;
+    return m->gains && m->layers && l->taken
+               ? TERN_OK
+               : tern_fail(TERN_EMEM, "%s: out of memory", l->path);
+}
+
+static tern_status load(loader *l)
+{
+    TERN_TRY(tern_read_spec(l->gguf, &l->model->spec));
+    TERN_TRY(allocate(l));
+    TERN_TRY(take_ends(l));
+    for (int64_t i = 0; i < l->model->spec.layers; i++) TERN_TRY(take_layer(l, i));
+    return refuse_others(l);
+}
+
+tern_status tern_runtime_open(const char *path, tern_runtime **out)
+{
+    tern_runtime *m = calloc(1, sizeof *m);
+    if (!m) return tern_fail(TERN_EMEM, "%s: out of memory", path);
+    tern_status s = tern_gguf_open(path, &m->gguf);
+    if (s == TERN_OK) {
+        loader l = {.model = m, .gguf = m->gguf, .path = path};
+        s = load(&l);
+        free(l.taken);
+    }
+    if (s != TERN_OK) {
+        tern_runtime_free(m);
+        return s;
+    }
+    *out = m;
+    return TERN_OK;
+}
+
+static tern_matrix *matrices(tern_layer *w, size_t i)
+{
+    tern_matrix *all[] = {&w->q, &w->k, &w->v, &w->o, &w->gate, &w->up, &w->down};
+    return i < sizeof all / sizeof *all ? all[i] : NULL;
+}
+
+void tern_runtime_free(tern_runtime *m)
+{
+    if (!m) return;
+    for (int64_t i = 0; m->layers && i < m->spec.layers; i++)
+        for (size_t j = 0; matrices(&m->layers[i], j); j++)
+            tern_matrix_free(matrices(&m->layers[i], j));
+    tern_matrix_free(&m->embed);
+    tern_matrix_free(&m->own_head);
+    tern_free(m->gains);
+    free(m->layers);
+    tern_gguf_close(m->gguf);
+    free(m);
+}
+
+const tern_spec *tern_runtime_spec(const tern_runtime *m)
+{
+    return &m->spec;
+}
+
+const tern_gguf *tern_runtime_gguf(const tern_runtime *m)
+{
+    return m->gguf;
+}
+
+size_t tern_runtime_bytes(const tern_runtime *m)
+{
+    size_t sum = sizeof *m + tern_gguf_bytes(m->gguf) + m->gains_bytes +
+                 (size_t)m->spec.layers * sizeof *m->layers + m->embed.owned_bytes +
+                 m->own_head.owned_bytes;
+    for (int64_t i = 0; i < m->spec.layers; i++)
+        for (size_t j = 0; matrices(&m->layers[i], j); j++)
+            sum += matrices(&m->layers[i], j)->owned_bytes;
+    return sum;
+}

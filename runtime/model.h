@@ -1,0 +1,61 @@
+/* model.h - an opened model, as session.c sees it; and the keys that make one.
+ *
+ * Metadata. A is the architecture, "llama" or "bitnet"; [ ] may be missing.
+ *
+ *     general.architecture                     A
+ *     A.context_length, A.embedding_length, A.block_count, A.feed_forward_length,
+ *     A.attention.head_count                   dimensions
+ *     A.attention.layer_norm_rms_epsilon
+ *     [A.attention.head_count_kv]              head_count
+ *     [A.attention.key_length, .value_length]  embedding_length / head_count; equal
+ *     [A.rope.dimension_count]                 must be the head's width
+ *     [A.rope.freq_base]                       10000
+ *     [A.rope.scaling.type, .factor]           none, or linear with factor 1
+ *     [A.vocab_size, tokenizer.ggml.tokens]    must agree with token_embd.weight
+ *
+ * and what tern adds (other programs ignore it):
+ *
+ *     [tern.version]     string, the tern that wrote the file
+ *     [tern.quant]       "ternary" or "none"; if missing, "ternary" where the linear
+ *                        layers have a ternary type. "ternary" with F16, BF16 or F32
+ *                        layers: they hold gamma * t, and are run as ternary
+ *     [tern.activation]  "silu" (if missing) or "relu2"
+ *     [tern.embed]       "f16" or "f32", as in training; the type of the tensor decides
+ *     [tern.config]      string, the YAML of the training run
+ *     [tern.tokenizer]   string, a tokenizer.json; see data/tokenizer_gguf.h
+ *
+ * Tensors are the ones of llama.cpp, all of them and no others: a tensor that is not
+ * known would change what the model computes. The output head is token_embd.weight
+ * where output.weight is missing (llama), and always (bitnet).
+ */
+#ifndef TERN_RUNTIME_MODEL_H
+#define TERN_RUNTIME_MODEL_H
+
+#include "base/spec.h"
+#include "formats/gguf.h"
+#include "runtime/matrix.h"
+#include "runtime/runtime.h"
+
+typedef struct tern_layer {
+    const float *attn_norm, *ffn_norm;         /* (C) */
+    const float *attn_sub_norm, *ffn_sub_norm; /* (H * D), (F); NULL for llama */
+    tern_matrix q, k, v, o, gate, up, down;
+} tern_layer;
+
+struct tern_runtime {
+    tern_gguf *gguf;
+    tern_spec spec;
+    tern_layer *layers;
+    const float *norm; /* (C), before the head */
+    tern_matrix embed; /* (V, C) */
+    tern_matrix own_head;
+    const tern_matrix *head; /* &own_head, or &embed if tied */
+    float *gains;            /* all the norms above, one after the other */
+    size_t gains_bytes;
+};
+
+/* metadata.c: the spec, from keys and the shapes of token_embd and output. TERN_EFORMAT
+ * names the key. */
+tern_status tern_read_spec(const tern_gguf *g, tern_spec *out);
+
+#endif /* TERN_RUNTIME_MODEL_H */

@@ -1,0 +1,405 @@
+/* session.c - the forward pass over a key/value cache.
+ *
+ *     h = embed[ids]
+ *     per block:  x = Q(norm h)   q, k, v = Wq x, Wk x, Wv x   k, v into the cache
+ *                 o = attention(rope q, rope k, v)             h += Wo Q(sub o)
+ *                 x = Q(norm h)   g = f(Wgate x) . (Wup x)     h += Wdown Q(sub g)
+ *     logits = head norm(h)
+ *
+ * Q quantises rows to 8 bits and is nothing in a float model; sub is the extra norm of
+ * arch bitnet. These are the calls that training makes, on the same kernels, each of
+ * which gives a row the same bits whatever rows stand beside it: so a text may be cut
+ * into pieces anywhere. Long ones are cut here, to keep the scratch memory bounded.
+ *
+ * All memory of a session is one reservation of addresses. The system fills in pages
+ * when they are first touched, so a cache for 100,000 ids costs what was used of it,
+ * and a session that never sees a long prompt never pays for its scratch. */
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS, MAP_NORESERVE */
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/arena.h"
+#include "kernels/attention.h"
+#include "kernels/rows.h"
+#include "runtime/model.h"
+
+enum {
+    CHUNK = 512,      /* rows computed together, at most */
+    FIRST_ANGLES = 64 /* positions whose rotation is computed at first */
+};
+
+struct tern_session {
+    const tern_runtime *model;
+    int64_t context, length, rows; /* rows: of the scratch */
+    void *memory;                  /* everything below */
+    size_t memory_bytes;
+    float *keys, *values; /* (layers, context, KV * D) */
+    float *cos, *sin;     /* (context, D / 2), `angles` rows computed so far */
+    float *h;             /* (rows, C) the residual stream */
+    float *x;             /* (rows, widest) a normalised input, not quantised */
+    float *q, *o;         /* (rows, H * D) */
+    float *gate, *up;     /* (rows, F) */
+    float *product;       /* (rows, C), before it is added to h */
+    float *unpacked;      /* see tern_matrix_scratch */
+    int8_t *codes;        /* (rows, stride of the widest) */
+    float *scale;         /* (rows) */
+    int32_t *sum;         /* (rows) */
+    int64_t angles;
+    void *attention; /* its scratch, apart: it grows with the threads */
+    size_t attention_bytes;
+    tern_codes_probe probe;
+    void *probe_user;
+};
+
+static int64_t max_int(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static int64_t min_int(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* --- memory --- */
+
+/* Addresses without memory behind them yet; NULL if the system refuses. */
+static void *reserve(size_t bytes)
+{
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+/* The next `count` things of `size` bytes from base + *used; base NULL only counts. */
+static void *place(char *base, size_t *used, int64_t count, size_t size)
+{
+    void *p = base ? base + *used : NULL;
+    const size_t bytes = (size_t)count * size;
+    *used += (bytes + TERN_ALIGN - 1) / TERN_ALIGN * TERN_ALIGN;
+    return p;
+}
+
+/* The most floats that a matrix of this model wants for itself. */
+static int64_t unpacked_floats(const tern_runtime *m)
+{
+    size_t most = tern_matrix_scratch(m->head);
+    for (int64_t i = 0; i < m->spec.layers; i++) {
+        const tern_layer *w = &m->layers[i];
+        const tern_matrix *all[] = {&w->q,    &w->k,  &w->v,   &w->o,
+                                    &w->gate, &w->up, &w->down};
+        for (size_t j = 0; j < sizeof all / sizeof *all; j++)
+            if (tern_matrix_scratch(all[j]) > most) most = tern_matrix_scratch(all[j]);
+    }
+    return (int64_t)most;
+}
+
+static size_t lay_out(tern_session *s, char *base)
+{
+    const tern_spec *m = &s->model->spec;
+    const int64_t Q = m->heads * m->head_dim, KV = m->kv_heads * m->head_dim;
+    const int64_t widest = max_int(max_int(m->width, Q), m->ffn), n = s->rows;
+    const int64_t stride = (int64_t)tern_qrows_stride((size_t)widest);
+    const size_t f = sizeof(float);
+    size_t used = 0;
+    s->keys = place(base, &used, m->layers * s->context * KV, f);
+    s->values = place(base, &used, m->layers * s->context * KV, f);
+    s->cos = place(base, &used, s->context * (m->head_dim / 2), f);
+    s->sin = place(base, &used, s->context * (m->head_dim / 2), f);
+    s->h = place(base, &used, n * m->width, f);
+    s->x = place(base, &used, n * widest, f);
+    s->q = place(base, &used, n * Q, f);
+    s->o = place(base, &used, n * Q, f);
+    s->gate = place(base, &used, n * m->ffn, f);
+    s->up = place(base, &used, n * m->ffn, f);
+    s->product = place(base, &used, n * m->width, f);
+    s->unpacked = place(base, &used, unpacked_floats(s->model), f);
+    s->codes = place(base, &used, n * stride, 1);
+    s->scale = place(base, &used, n, f);
+    s->sum = place(base, &used, n, sizeof *s->sum);
+    return used;
+}
+
+static tern_attention_shape attention_shape(const tern_session *s, int64_t past,
+                                            int64_t rows)
+{
+    const tern_spec *m = &s->model->spec;
+    return (tern_attention_shape){.batch = 1,
+                                  .queries = (size_t)rows,
+                                  .past = (size_t)past,
+                                  .heads = (size_t)m->heads,
+                                  .kv_heads = (size_t)m->kv_heads,
+                                  .head_dim = (size_t)m->head_dim};
+}
+
+/* Attention scratch for a chunk; more than _new gave only if threads were added. */
+static tern_status want_attention(tern_session *s, int64_t past, int64_t rows)
+{
+    const tern_attention_shape shape = attention_shape(s, past, rows);
+    const size_t bytes = tern_attention_scratch(&shape);
+    if (bytes <= s->attention_bytes) return TERN_OK;
+    void *larger = reserve(bytes);
+    if (!larger)
+        return tern_fail(TERN_EMEM, "out of memory (%zu bytes for attention)", bytes);
+    if (s->attention) munmap(s->attention, s->attention_bytes);
+    s->attention = larger;
+    s->attention_bytes = bytes;
+    return TERN_OK;
+}
+
+tern_status tern_session_new(const tern_runtime *m, int64_t context, tern_session **out)
+{
+    if (context < 0 || context > m->spec.context)
+        return tern_fail(TERN_EARG,
+                         "%s: a context of %" PRId64
+                         " is asked for, the model was made for 1 to %" PRId64,
+                         tern_gguf_path(m->gguf), context, m->spec.context);
+    tern_session *s = calloc(1, sizeof *s);
+    if (!s) return tern_fail(TERN_EMEM, "out of memory");
+    s->model = m;
+    s->context = context ? context : m->spec.context;
+    s->rows = min_int(s->context, CHUNK);
+    s->memory_bytes = lay_out(s, NULL);
+    s->memory = reserve(s->memory_bytes);
+    if (!s->memory) {
+        const tern_status failed = tern_fail(TERN_EMEM,
+                                             "out of memory: a context of %" PRId64
+                                             " needs %zu bytes; ask for a shorter one",
+                                             s->context, s->memory_bytes);
+        tern_session_free(s);
+        return failed;
+    }
+    lay_out(s, s->memory);
+    tern_status status = want_attention(s, s->context - s->rows, s->rows);
+    if (status == TERN_OK) status = want_attention(s, s->context - 1, 1);
+    if (status != TERN_OK) {
+        tern_session_free(s);
+        return status;
+    }
+    *out = s;
+    return TERN_OK;
+}
+
+void tern_session_free(tern_session *s)
+{
+    if (!s) return;
+    if (s->memory) munmap(s->memory, s->memory_bytes);
+    if (s->attention) munmap(s->attention, s->attention_bytes);
+    free(s);
+}
+
+/* --- linear layers --- */
+
+/* What a linear layer reads: codes in a ternary model, floats in its twin. */
+typedef struct input {
+    tern_qrows codes;
+    const float *x;
+} input;
+
+static void call_probe(const tern_session *s, int64_t layer, const char *where,
+                       const tern_qrows *q)
+{
+    char name[64];
+    (void)snprintf(name, sizeof name, "blk.%" PRId64 ".%s", layer, where);
+    s->probe(s->probe_user, name, q->codes, q->rows, q->cols, q->stride, q->scale);
+}
+
+/* x (n, cols), normalised unless gain is NULL, and quantised. `where` names the layer
+ * that reads it. Valid until the next call. */
+static input prepare(const tern_session *s, int64_t layer, const char *where,
+                     const float *x, const float *gain, int64_t n, int64_t cols)
+{
+    const tern_spec *m = &s->model->spec;
+    if (m->quant == TERN_QUANT_NONE) {
+        if (!gain) return (input){.x = x};
+        tern_rmsnorm_rows(x, gain, m->norm_eps, (size_t)n, (size_t)cols, s->x, NULL);
+        return (input){.x = s->x};
+    }
+    input in = {.codes = {.rows = (size_t)n,
+                          .cols = (size_t)cols,
+                          .stride = tern_qrows_stride((size_t)cols),
+                          .codes = s->codes,
+                          .scale = s->scale,
+                          .sum = s->sum}};
+    if (gain)
+        tern_rmsnorm_quantize_rows(x, gain, m->norm_eps, NULL, &in.codes);
+    else
+        tern_quantize_rows(x, &in.codes);
+    if (s->probe) call_probe(s, layer, where, &in.codes);
+    return in;
+}
+
+/* y = W x, (n, rows of W). */
+static void apply(const tern_session *s, const tern_matrix *w, const input *in,
+                  int64_t n, float *y)
+{
+    if (w->form == TERN_MATRIX_TERNARY)
+        tern_ternary_matmul(&in->codes, &w->ternary, NULL, y, w->rows);
+    else
+        tern_matrix_multiply(w, in->x, (size_t)n, s->unpacked, y, w->rows);
+}
+
+/* h += W x */
+static void apply_add(const tern_session *s, const tern_matrix *w, const input *in,
+                      int64_t n)
+{
+    if (w->form == TERN_MATRIX_TERNARY) {
+        tern_ternary_matmul(&in->codes, &w->ternary, s->h, s->h, w->rows);
+        return;
+    }
+    tern_matrix_multiply(w, in->x, (size_t)n, s->unpacked, s->product, w->rows);
+    tern_add(s->h, s->product, (size_t)n * w->rows, s->h);
+}
+
+/* --- the forward pass --- */
+
+static void rotate(const tern_session *s, float *x, int64_t n, int64_t heads)
+{
+    tern_rope_rows(x, (size_t)n, (size_t)heads, (size_t)s->model->spec.head_dim,
+                   (size_t)s->length, (size_t)n, s->cos, s->sin, 1, 0, x);
+}
+
+static void attend(const tern_session *s, int64_t layer, int64_t n)
+{
+    const tern_spec *m = &s->model->spec;
+    const tern_layer *w = &s->model->layers[layer];
+    const int64_t Q = m->heads * m->head_dim, KV = m->kv_heads * m->head_dim;
+    float *keys = s->keys + layer * s->context * KV;
+    float *values = s->values + layer * s->context * KV;
+    float *new_keys = keys + s->length * KV;
+
+    const input in = prepare(s, layer, "attn_q", s->h, w->attn_norm, n, m->width);
+    apply(s, &w->q, &in, n, s->q);
+    apply(s, &w->k, &in, n, new_keys);
+    apply(s, &w->v, &in, n, values + s->length * KV);
+    rotate(s, s->q, n, m->heads);
+    rotate(s, new_keys, n, m->kv_heads);
+    const tern_attention_shape shape = attention_shape(s, s->length, n);
+    tern_attention(&shape, s->q, keys, values, s->o, NULL, s->attention);
+    const input out = prepare(s, layer, "attn_output", s->o, w->attn_sub_norm, n, Q);
+    apply_add(s, &w->o, &out, n);
+}
+
+static void feed_forward(const tern_session *s, int64_t layer, int64_t n)
+{
+    const tern_spec *m = &s->model->spec;
+    const tern_layer *w = &s->model->layers[layer];
+    const input in = prepare(s, layer, "ffn_gate", s->h, w->ffn_norm, n, m->width);
+    apply(s, &w->gate, &in, n, s->gate);
+    apply(s, &w->up, &in, n, s->up);
+    tern_glu(m->activation, s->gate, s->up, (size_t)(n * m->ffn), s->gate);
+    const input out =
+        prepare(s, layer, "ffn_down", s->gate, w->ffn_sub_norm, n, m->ffn);
+    apply_add(s, &w->down, &out, n);
+}
+
+/* Logits of rows [first, n) of h. */
+static void compute_logits(const tern_session *s, int64_t first, int64_t n, float *out)
+{
+    const tern_runtime *m = s->model;
+    const size_t rows = (size_t)(n - first), C = (size_t)m->spec.width;
+    tern_rmsnorm_rows(s->h + (size_t)first * C, m->norm, m->spec.norm_eps, rows, C,
+                      s->x, NULL);
+    tern_matrix_multiply(m->head, s->x, rows, s->unpacked, out, m->head->rows);
+}
+
+/* Rotation angles for the first `positions` positions; more than asked for, so that
+ * decoding seldom comes back for more. A position's angle does not depend on it. */
+static void want_angles(tern_session *s, int64_t positions)
+{
+    const tern_spec *m = &s->model->spec;
+    if (positions <= s->angles) return;
+    s->angles = min_int(s->context, max_int(2 * positions, FIRST_ANGLES));
+    tern_rope_table((size_t)s->angles, (size_t)m->head_dim, (double)m->rope_theta,
+                    s->cos, s->sin);
+}
+
+/* Append n <= s->rows ids: h holds the last layer's output of all of them. */
+static void forward(tern_session *s, const int32_t *ids, int64_t n)
+{
+    const tern_runtime *m = s->model;
+    want_angles(s, s->length + n);
+    for (int64_t i = 0; i < n; i++)
+        tern_matrix_row(&m->embed, (size_t)ids[i], s->h + i * m->spec.width);
+    for (int64_t layer = 0; layer < m->spec.layers; layer++) {
+        attend(s, layer, n);
+        feed_forward(s, layer, n);
+    }
+}
+
+static tern_status check_ids(const tern_session *s, const int32_t *ids, int64_t count)
+{
+    const int64_t vocab = s->model->spec.vocab;
+    if (count < 1) return tern_fail(TERN_EARG, "no ids to evaluate");
+    if (count > s->context - s->length)
+        return tern_fail(TERN_EARG,
+                         "%" PRId64 " ids do not fit: %" PRId64 " of the context's "
+                         "%" PRId64 " are in use, room for %" PRId64,
+                         count, s->length, s->context, s->context - s->length);
+    for (int64_t i = 0; i < count; i++)
+        if (ids[i] < 0 || ids[i] >= vocab)
+            return tern_fail(TERN_EARG,
+                             "id %" PRId32 " is outside the vocabulary of %" PRId64,
+                             ids[i], vocab);
+    return TERN_OK;
+}
+
+/* `all`: logits of every id, else of the last one. */
+static tern_status evaluate(tern_session *s, const int32_t *ids, int64_t count,
+                            bool all, float *logits)
+{
+    TERN_TRY(check_ids(s, ids, count));
+    const int64_t most = min_int(count, s->rows);
+    TERN_TRY(want_attention(s, s->length + count - most, most));
+    TERN_TRY(want_attention(s, s->length + count - 1, 1));
+    for (int64_t done = 0; done < count;) {
+        const int64_t n = min_int(count - done, s->rows);
+        forward(s, ids + done, n);
+        done += n;
+        s->length += n;
+        if (all)
+            compute_logits(s, 0, n, logits + (done - n) * s->model->spec.vocab);
+        else if (logits && done == count)
+            compute_logits(s, n - 1, n, logits);
+    }
+    return TERN_OK;
+}
+
+tern_status tern_session_eval(tern_session *s, const int32_t *ids, int64_t count,
+                              float *logits)
+{
+    return evaluate(s, ids, count, false, logits);
+}
+
+tern_status tern_session_eval_all(tern_session *s, const int32_t *ids, int64_t count,
+                                  float *logits)
+{
+    return evaluate(s, ids, count, true, logits);
+}
+
+/* --- the rest --- */
+
+int64_t tern_session_length(const tern_session *s)
+{
+    return s->length;
+}
+
+int64_t tern_session_context(const tern_session *s)
+{
+    return s->context;
+}
+
+void tern_session_truncate(tern_session *s, int64_t n)
+{
+    s->length = max_int(0, min_int(n, s->length));
+}
+
+void tern_session_set_probe(tern_session *s, tern_codes_probe probe, void *user)
+{
+    s->probe = probe;
+    s->probe_user = user;
+}
