@@ -18,10 +18,10 @@ tern_var *tern_op_scale(tern_tape *t, tern_var *x, float a);   /* a x */
 tern_var *tern_op_silu(tern_tape *t, tern_var *x);             /* x / (1 + e^-x) */
 tern_var *tern_op_relu2(tern_tape *t, tern_var *x);            /* max(x, 0)^2 */
 tern_var *tern_op_gelu(tern_tape *t, tern_var *x);             /* x Phi(x), exact */
-/* f(gate) . up, f = silu or relu2: op_mul(op_silu(gate), up) in one pass, less memory.
- */
+/* f(gate) . up, f = silu or relu2: mul(silu(gate), up) in one pass, less memory. */
 tern_var *tern_op_glu(tern_tape *t, tern_activation f, tern_var *gate, tern_var *up);
-/* Kept with probability 1 - p and divided by it; the identity when not training. */
+/* Kept with probability 1 - p and divided by it, 0 <= p < 1; x itself when not training
+ * (tern_tape_set_random) or in inference. */
 tern_var *tern_op_dropout(tern_tape *t, tern_var *x, float p);
 
 /* --- matrix products --- */
@@ -39,9 +39,12 @@ tern_var *tern_op_quantize(tern_tape *t, tern_var *x);
 /* The same as quantize(rmsnorm(x, gain)), bit for bit, without keeping the norm. */
 tern_var *tern_op_rmsnorm_quantize(tern_tape *t, tern_var *x, tern_param *gain,
                                    float eps);
+/* The same as rmsnorm_quantize(glu(f, gate, up), gain), bit for bit, without keeping
+ * the product: backward computes it again from gate and up. */
+tern_var *tern_op_glu_rmsnorm_quantize(tern_tape *t, tern_activation f, tern_var *gate,
+                                       tern_var *up, tern_param *gain, float eps);
 /* xq (quantised) times W^T (ternary form): sum q t in int32, times gamma / s, plus
- * `residual` (n, m) unless NULL.  dx = dy (gamma T), dW = dy^T (q / s), dresidual = dy
- */
+ * `residual` (n, m) unless NULL. dx = dy (gamma T), dW = dy^T (q / s), dres. = dy. */
 tern_var *tern_op_bitlinear(tern_tape *t, tern_var *xq, tern_param *w,
                             tern_var *residual);
 
@@ -49,6 +52,7 @@ tern_var *tern_op_bitlinear(tern_tape *t, tern_var *xq, tern_param *w,
 /* Row i is table[ids[i]]; gradient adds into those rows. ids must be 0 .. rows-1. */
 tern_var *tern_op_embedding(tern_tape *t, tern_param *table, const int32_t *ids,
                             int64_t n);
+/* x / sqrt(mean(x^2) + eps) per row, times gain (1, k), or NULL for ones; eps > 0. */
 tern_var *tern_op_rmsnorm(tern_tape *t, tern_var *x, tern_param *gain, float eps);
 /* Turn each head by its position (row % time): x (B*T, heads*D); cos, sin (T, D/2) from
  * tern_rope_table, borrowed. */
@@ -60,7 +64,8 @@ tern_var *tern_op_attention(tern_tape *t, tern_var *q, tern_var *k, tern_var *v,
 
 /* --- ends --- */
 tern_var *tern_op_softmax(tern_tape *t, tern_var *x); /* over each row */
-/* Mean over rows with target >= 0 of -ln softmax(x)[target]: (1, 1), nats. */
+/* Mean over rows with target >= 0 of -ln softmax(x)[target]: (1, 1), nats. A row whose
+ * target is -1 does not count; at least one must. */
 tern_var *tern_op_cross_entropy(tern_tape *t, tern_var *x, const int32_t *targets);
 tern_var *tern_op_mean(tern_tape *t, tern_var *x); /* of all elements: (1, 1) */
 

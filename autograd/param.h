@@ -30,17 +30,20 @@ typedef struct tern_param {
     float *image;   /* HALF: the rounded values as float; else NULL */
     uint16_t *half; /* HALF: the same as fp16 bits, for the head's matmul; else NULL */
     tern_ternary ternary; /* TERNARY: codes NULL otherwise */
+    uint8_t *spare;       /* TERNARY: the codes before the last refresh */
     int64_t flips;        /* TERNARY: codes that changed at the last refresh */
 } tern_param;
 
-/* tern_param_new() - zeroed val and grad; NULL if out of memory. rows, cols > 0. The
- * first refresh is up to the caller, after initialisation. */
+/* tern_param_new() - zeroed val and grad; decay if rows > 1. NULL, with a message, if
+ * out of memory or the shape is impossible. A name is cut at 95 bytes. The first
+ * refresh is up to the caller, after initialisation: until then a ternary parameter has
+ * no codes, and tern_op_bitlinear refuses it. */
 tern_param *tern_param_new(const char *name, int64_t rows, int64_t cols,
                            tern_form form);
 void tern_param_free(tern_param *p); /* NULL is fine */
 
 /* Make the forward image from val. TERN_ENUMERIC names the parameter that holds a NaN
- * or infinity. Must follow every change of val. */
+ * or infinity (HALF: or a number that fp16 cannot). Must follow every change of val. */
 tern_status tern_param_refresh(tern_param *p);
 
 void tern_param_zero_grad(tern_param *p);

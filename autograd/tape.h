@@ -20,6 +20,8 @@
  * lives from its first use in backward until its node is done, in buffers that backward
  * recycles, so only few exist at once. Parameters (param.h) live on the heap and
  * outlive every tape. After the first steps nothing is allocated from the system.
+ * tern_tape_release() says that a value is not wanted any more: then its memory serves
+ * the next one as soon as no gradient needs it.
  *
  * A tape belongs to one thread; the kernels it calls are parallel inside.
  */
@@ -47,6 +49,12 @@ typedef struct tern_var {
                                 quantised values the gradient of what they stand for */
     bool needs_grad;
     tern_param *param; /* when the var stands for a parameter; else NULL */
+
+    /* The tape's own bookkeeping. */
+    void *block;        /* memory behind val or codes; NULL if borrowed */
+    size_t block_bytes; /* as taken */
+    int readers;        /* backwards still to come that read the value */
+    bool released;
 } tern_var;
 
 /* Free with tern_tape_free (NULL is fine). chunk_bytes: size of the arena's chunks, 0
@@ -62,15 +70,21 @@ void tern_tape_reset(tern_tape *t);
 void tern_tape_set_inference(tern_tape *t, bool on);
 
 /* Dropout draws are a function of (seed, step, op number on the tape); set per micro-
- * batch. training = false turns dropout off. */
+ * batch. training = false turns dropout off, and so it is until the first call. */
 void tern_tape_set_random(tern_tape *t, uint64_t seed, uint64_t step, bool training);
+
+/* For verification: called with every quantised activation as an op makes it, in the
+ * order of the forward pass. NULL turns it off. */
+typedef void (*tern_tape_probe)(void *user, const tern_qrows *codes);
+void tern_tape_set_probe(tern_tape *t, tern_tape_probe probe, void *user);
 
 tern_status tern_tape_status(const tern_tape *t);
 const char *tern_tape_message(const tern_tape *t);
 
 /* tern_tape_backward() - d loss / d everything: `loss` must be (1, 1). Parameter
  * gradients are added to (tern_param_zero_grad clears them). `scale` multiplies the
- * loss (1 / number of micro-batches when accumulating). */
+ * loss (1 / number of micro-batches when accumulating). Once per reset: the walk uses
+ * the nodes up. */
 tern_status tern_tape_backward_scaled(tern_tape *t, tern_var *loss, float scale);
 tern_status tern_tape_backward(tern_tape *t, tern_var *loss);
 /* The same from any var with its gradient dy (rows, cols) given: for tests. */
@@ -80,6 +94,15 @@ tern_status tern_tape_backward_from(tern_tape *t, tern_var *y, const float *dy);
  * gradient; tern_input_grad() keeps one, readable in var->grad after backward. */
 tern_var *tern_input(tern_tape *t, int64_t rows, int64_t cols, const float *data);
 tern_var *tern_input_grad(tern_tape *t, int64_t rows, int64_t cols, const float *data);
+/* A parameter as a var, for ops that take vars (a learned scale, a penalty). val is the
+ * forward image; NULL for ternary form, which only tern_op_bitlinear() reads. */
+tern_var *tern_input_param(tern_tape *t, tern_param *p);
+
+/* tern_tape_release() - the caller is done with v: it will not read v->val nor give v
+ * to another op (that would be a sticky error). The value's memory is used again as
+ * soon as no backward needs it: at once in inference. Optional; NULL is fine; inputs
+ * are left alone. Gradients are not concerned. */
+void tern_tape_release(tern_tape *t, tern_var *v);
 
 /* Arena bytes in use, and obtained from the system, for reports. */
 size_t tern_tape_bytes(const tern_tape *t);

@@ -1,0 +1,101 @@
+/* op_bitlinear.c - the product of 8-bit activations and ternary weights.
+ *
+ * Forward in integers (kernels/ternary.h), as at inference:
+ *
+ *     y = (q T^T) gamma / s + residual        q (n, k), T (m, k), gamma one number
+ *
+ * Backward in floats, with x^ = q / s and W^ = gamma T in the place of x and W and
+ * straight through both quantisers ("Training Tips, Code and FAQ", fig. 3):
+ *
+ *     dx^ = dy W^ = gamma (dy T)      dW = dy^T x^      dresidual = dy
+ *
+ * Kept for backward: the codes, a quarter of the size of x. T is expanded to floats in
+ * scratch, gamma goes into the product's alpha. x^ is dequantised in blocks of rows, so
+ * that the floats stay in the cache; the block's size is fixed, which fixes the order
+ * of the sum over rows. */
+#include "autograd/node.h"
+#include "autograd/ops.h"
+#include "kernels/gemm.h"
+
+enum { BLOCK_ROWS = 512 };
+
+static void weight_backward(tern_tape *t, const tern_node *n, float *dw)
+{
+    const tern_qrows *q = n->in[0]->codes;
+    const size_t m = (size_t)n->out->cols;
+    const size_t most = q->rows < BLOCK_ROWS ? q->rows : BLOCK_ROWS;
+    float *x = tern_tape_scratch(t, most * q->cols * sizeof *x);
+    if (!x) return;
+    for (size_t i = 0; i < q->rows; i += BLOCK_ROWS) {
+        const size_t rows = q->rows - i < BLOCK_ROWS ? q->rows - i : BLOCK_ROWS;
+        tern_dequantize_rows(q, i, rows, x, q->cols);
+        tern_sgemm(true, false, m, q->cols, rows, 1.0f, n->out->grad + i * m, m, x,
+                   q->cols, 1.0f, dw, q->cols);
+    }
+}
+
+static void input_backward(tern_tape *t, const tern_node *n, float *dx, float beta)
+{
+    const tern_ternary *w = &n->in[1]->param->ternary;
+    float *codes = tern_tape_scratch(t, w->rows * w->cols * sizeof *codes);
+    if (!codes) return;
+    tern_ternary_expand(w, codes);
+    tern_sgemm(false, false, (size_t)n->out->rows, w->cols, w->rows, w->scale,
+               n->out->grad, w->rows, codes, w->cols, beta, dx, w->cols);
+}
+
+static void bitlinear_backward(tern_tape *t, tern_node *n)
+{
+    float beta;
+    float *dw = tern_tape_grad(t, n->in[1]);
+    if (dw) weight_backward(t, n, dw);
+    float *dx = tern_tape_grad_beta(t, n->in[0], &beta);
+    if (dx) input_backward(t, n, dx, beta);
+    if (n->in[2]) tern_tape_give_grad(t, n->in[2], n);
+}
+
+static const tern_op bitlinear_op = {.name = "bitlinear",
+                                     .backward = bitlinear_backward,
+                                     .reads = TERN_READS_IN0,
+                                     .gemm = TERN_GEMM_BACKWARD};
+
+/* A parameter that has codes, as a var. */
+static tern_var *ternary_weight(tern_tape *t, tern_param *p)
+{
+    const tern_op *op = &bitlinear_op;
+    if (!p) return tern_tape_fail(t, op, TERN_EARG, "the weight is NULL");
+    if (p->form != TERN_FORM_TERNARY)
+        return tern_tape_fail(t, op, TERN_EARG,
+                              "parameter \"%s\" is not in ternary form; use "
+                              "tern_op_linear()",
+                              p->name);
+    if (p->ternary.scale == 0.0f)
+        return tern_tape_fail(t, op, TERN_EARG,
+                              "parameter \"%s\" has no codes yet; call "
+                              "tern_param_refresh() after setting its values",
+                              p->name);
+    return tern_input_param(t, p);
+}
+
+tern_var *tern_op_bitlinear(tern_tape *t, tern_var *xq, tern_param *w,
+                            tern_var *residual)
+{
+    const tern_op *op = &bitlinear_op;
+    if (!tern_tape_wants_codes(t, op, xq)) return NULL;
+    if (residual && !tern_tape_wants(t, op, residual)) return NULL;
+    tern_var *weight = ternary_weight(t, w);
+    if (!weight) return NULL;
+    if (xq->cols != w->cols)
+        return tern_tape_fail_shape(t, op, "columns of input and weight must be equal",
+                                    xq, weight);
+    if (residual && (residual->rows != xq->rows || residual->cols != w->rows))
+        return tern_tape_fail_shape(
+            t, op, "the residual must be (rows of the input, rows of the weight)",
+            residual, weight);
+    tern_node *n = tern_tape_push(t, op, (tern_inputs){{xq, weight, residual}},
+                                  xq->rows, w->rows, 0);
+    if (!n) return NULL;
+    tern_ternary_matmul(xq->codes, &w->ternary, residual ? residual->val : NULL,
+                        n->out->val, (size_t)w->rows);
+    return n->out;
+}

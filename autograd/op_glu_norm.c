@@ -1,0 +1,87 @@
+/* op_glu_norm.c - gated unit, RMSNorm and quantiser in one, for the MLP of arch bitnet.
+ *
+ *     a = f(gate) . up,   y = quantize(rmsnorm(a, gain))
+ *
+ * a is as large as gate or up, the largest values of a block, and its norm's backward
+ * needs it. Computing it again costs one pass over memory that would have to read it
+ * anyway, so it is made in blocks of rows that stay in the cache, in both directions:
+ *
+ *     dy -> da (rmsnorm, straight through the quantiser) -> dgate, dup (glu)
+ *
+ * The block's size is fixed: sums over rows (dgain) do not depend on the machine. */
+#include <string.h>
+
+#include "autograd/norm.h"
+#include "autograd/ops.h"
+#include "kernels/rows.h"
+
+enum { BLOCK_ROWS = 128 };
+
+typedef struct saved_glu {
+    tern_activation f;
+    float rstd[]; /* (rows) */
+} saved_glu;
+
+static size_t block_rows(size_t first, size_t rows)
+{
+    return rows - first < BLOCK_ROWS ? rows - first : BLOCK_ROWS;
+}
+
+static void glu_norm_backward(tern_tape *t, tern_node *n)
+{
+    const saved_glu *s = n->saved;
+    const tern_var *gate = n->in[0], *up = n->in[1], *gain = n->in[2];
+    const size_t rows = (size_t)gate->rows, cols = (size_t)gate->cols;
+    float *dgate = tern_tape_grad_or_scratch(t, n->in[0]);
+    float *dup = tern_tape_grad_or_scratch(t, n->in[1]);
+    float *dgain = gain ? tern_tape_grad(t, n->in[2]) : NULL;
+    float *a = tern_tape_scratch(t, BLOCK_ROWS * cols * sizeof *a);
+    float *da = tern_tape_scratch(t, BLOCK_ROWS * cols * sizeof *da);
+    if (!dgate || !dup || !a || !da) return;
+
+    for (size_t i = 0; i < rows; i += BLOCK_ROWS) {
+        const size_t m = block_rows(i, rows), at = i * cols;
+        tern_glu(s->f, gate->val + at, up->val + at, m * cols, a);
+        memset(da, 0, m * cols * sizeof *da);
+        tern_rmsnorm_rows_backward(a, gain ? gain->val : NULL, s->rstd + i,
+                                   n->out->grad + at, m, cols, da, dgain);
+        tern_glu_backward(s->f, gate->val + at, up->val + at, da, m * cols, dgate + at,
+                          dup + at);
+    }
+}
+
+static const tern_op glu_norm_op = {.name = "glu_rmsnorm_quantize",
+                                    .backward = glu_norm_backward,
+                                    .reads = TERN_READS_IN0 | TERN_READS_IN1};
+
+tern_var *tern_op_glu_rmsnorm_quantize(tern_tape *t, tern_activation f, tern_var *gate,
+                                       tern_var *up, tern_param *gain, float eps)
+{
+    const tern_op *op = &glu_norm_op;
+    tern_var *g = NULL;
+    if (!tern_tape_wants(t, op, gate) || !tern_tape_wants(t, op, up)) return NULL;
+    if (gate->rows != up->rows || gate->cols != up->cols)
+        return tern_tape_fail_shape(t, op, "shapes must be equal", gate, up);
+    if (!tern_norm_check(t, op, gate->cols, gain, eps, &g)) return NULL;
+    if (up == gate) up = tern_op_scale(t, up, 1.0f); /* as in tern_op_glu() */
+
+    const size_t rows = (size_t)gate->rows, cols = (size_t)gate->cols;
+    tern_node *n =
+        tern_tape_push_codes(t, op, (tern_inputs){{gate, up, g}}, gate->rows,
+                             gate->cols, sizeof(saved_glu) + rows * sizeof(float));
+    float *a = n ? tern_tape_scratch(t, BLOCK_ROWS * cols * sizeof *a) : NULL;
+    if (!a) return NULL;
+    saved_glu *s = n->saved;
+    s->f = f;
+    for (size_t i = 0; i < rows; i += BLOCK_ROWS) {
+        tern_qrows q = *tern_node_codes(n);
+        q.rows = block_rows(i, rows);
+        q.codes += i * q.stride;
+        q.scale += i;
+        q.sum += i;
+        tern_glu(f, gate->val + i * cols, up->val + i * cols, q.rows * cols, a);
+        tern_rmsnorm_quantize_rows(a, g ? g->val : NULL, eps, s->rstd + i, &q);
+    }
+    tern_tape_show_codes(t, n);
+    return n->out;
+}

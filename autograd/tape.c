@@ -1,0 +1,516 @@
+/* tape.c - nodes in the order of their making, and the walk back over them.
+ *
+ * Three kinds of memory:
+ *
+ *     arena     vars, nodes, saved data: until reset
+ *     pool      values and gradients, in blocks on the same arena: until nobody needs
+ *               them, at the latest until reset
+ *     scratch   an arena of its own, rewound before every op and every backward
+ *
+ * A gradient's block is taken when the first consumer (in reverse order) adds to it and
+ * given back when the node that made the value is done. A value's block is given back
+ * when the caller has released it and the last backward that reads it is over, so a
+ * model that releases its intermediate values makes its gradients out of them. */
+#include "autograd/node.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "autograd/pool.h"
+#include "base/rng.h"
+#include "kernels/gemm.h"
+#include "kernels/rows.h"
+
+enum {
+    DEFAULT_CHUNK = 64 << 20,
+    SCRATCH_CHUNK = 8 << 20,
+    MESSAGE_BYTES = 512,
+    SHAPE_BYTES = 160
+};
+
+static const int64_t MAX_ELEMENTS = (int64_t)1 << 40;
+
+struct tern_tape {
+    tern_arena *arena, *scratch;
+    tern_pool pool;
+    tern_node *last;
+    uint64_t ops; /* pushed since reset, recorded or not */
+    uint64_t seed, step;
+    bool training, inference, walked;
+    tern_tape_probe probe;
+    void *probe_user;
+    tern_status status;
+    char message[MESSAGE_BYTES];
+};
+
+/* For messages of the tape itself. */
+static const tern_op input_op = {.name = "input"}, backward_op = {.name = "backward"},
+                     scratch_op = {.name = "scratch"};
+
+/* --- life --- */
+
+tern_tape *tern_tape_new(size_t chunk_bytes)
+{
+    tern_tape *t = calloc(1, sizeof *t);
+    if (!t) return NULL;
+    if (chunk_bytes == 0) chunk_bytes = DEFAULT_CHUNK;
+    t->arena = tern_arena_new(chunk_bytes);
+    t->scratch =
+        tern_arena_new(chunk_bytes < SCRATCH_CHUNK ? chunk_bytes : SCRATCH_CHUNK);
+    t->pool.arena = t->arena;
+    if (t->arena && t->scratch) return t;
+    tern_tape_free(t);
+    return NULL;
+}
+
+void tern_tape_free(tern_tape *t)
+{
+    if (!t) return;
+    tern_arena_free(t->arena);
+    tern_arena_free(t->scratch);
+    free(t);
+}
+
+void tern_tape_reset(tern_tape *t)
+{
+    tern_pool_clear(&t->pool);
+    tern_arena_reset(t->arena);
+    tern_arena_reset(t->scratch);
+    t->last = NULL;
+    t->ops = 0;
+    t->walked = false;
+    t->status = TERN_OK;
+    t->message[0] = '\0';
+}
+
+void tern_tape_set_inference(tern_tape *t, bool on)
+{
+    t->inference = on;
+}
+
+void tern_tape_set_random(tern_tape *t, uint64_t seed, uint64_t step, bool training)
+{
+    t->seed = seed;
+    t->step = step;
+    t->training = training;
+}
+
+void tern_tape_set_probe(tern_tape *t, tern_tape_probe probe, void *user)
+{
+    t->probe = probe;
+    t->probe_user = user;
+}
+
+void tern_tape_show_codes(const tern_tape *t, const tern_node *n)
+{
+    if (t->probe) t->probe(t->probe_user, n->out->codes);
+}
+
+bool tern_tape_training(const tern_tape *t)
+{
+    return t->training && !t->inference;
+}
+
+void tern_tape_random(const tern_tape *t, uint64_t *seed, uint64_t *key)
+{
+    *seed = t->seed;
+    *key = tern_rand_u64(t->step, TERN_STREAM_DROPOUT, t->ops);
+}
+
+size_t tern_tape_bytes(const tern_tape *t)
+{
+    return tern_arena_used(t->arena) + tern_arena_used(t->scratch);
+}
+
+size_t tern_tape_reserved(const tern_tape *t)
+{
+    return tern_arena_reserved(t->arena) + tern_arena_reserved(t->scratch);
+}
+
+/* --- errors --- */
+
+tern_status tern_tape_status(const tern_tape *t)
+{
+    return t->status;
+}
+
+const char *tern_tape_message(const tern_tape *t)
+{
+    return t->message;
+}
+
+void *tern_tape_fail(tern_tape *t, const tern_op *op, tern_status s, const char *fmt,
+                     ...)
+{
+    if (t->status != TERN_OK) return NULL; /* the first failure is the cause */
+    char what[MESSAGE_BYTES];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(what, sizeof what, fmt, args);
+    va_end(args);
+    t->status = tern_fail(s, "%s: %s", op->name, what);
+    snprintf(t->message, sizeof t->message, "%s", tern_error_message());
+    return NULL;
+}
+
+/* "(4096, 384)", or with the name of a parameter before it. */
+static const char *describe(const tern_var *v, char text[SHAPE_BYTES])
+{
+    const char *quote = v->param ? "\"" : "", *space = v->param ? " " : "";
+    snprintf(text, SHAPE_BYTES, "%s%s%s%s(%" PRId64 ", %" PRId64 ")", quote,
+             v->param ? v->param->name : "", quote, space, v->rows, v->cols);
+    return text;
+}
+
+void *tern_tape_fail_shape(tern_tape *t, const tern_op *op, const char *rule,
+                           const tern_var *a, const tern_var *b)
+{
+    char one[SHAPE_BYTES], two[SHAPE_BYTES];
+    if (!b) return tern_tape_fail(t, op, TERN_ESHAPE, "%s: %s", describe(a, one), rule);
+    return tern_tape_fail(t, op, TERN_ESHAPE, "%s and %s: %s", describe(a, one),
+                          describe(b, two), rule);
+}
+
+/* What both kinds of input have in common; then the caller looks at val or codes. */
+static bool usable(tern_tape *t, const tern_op *op, const tern_var *x)
+{
+    if (t->status != TERN_OK) return false;
+    if (!x)
+        tern_tape_fail(t, op, TERN_EARG, "an input is NULL");
+    else if (x->released)
+        tern_tape_fail(t, op, TERN_EARG,
+                       "an input (%" PRId64 ", %" PRId64 ") was released before",
+                       x->rows, x->cols);
+    return t->status == TERN_OK;
+}
+
+bool tern_tape_wants(tern_tape *t, const tern_op *op, const tern_var *x)
+{
+    char shape[SHAPE_BYTES];
+    if (!usable(t, op, x)) return false;
+    if (x->val) return true;
+    tern_tape_fail(t, op, TERN_EARG, "%s is %s; only bitlinear reads that",
+                   describe(x, shape), x->codes ? "quantised" : "in ternary form");
+    return false;
+}
+
+bool tern_tape_wants_codes(tern_tape *t, const tern_op *op, const tern_var *x)
+{
+    char shape[SHAPE_BYTES];
+    if (!usable(t, op, x)) return false;
+    if (x->codes) return true;
+    tern_tape_fail(t, op, TERN_EARG,
+                   "input %s is not quantised; call tern_op_quantize()",
+                   describe(x, shape));
+    return false;
+}
+
+/* --- vars --- */
+
+static tern_var *new_var(tern_tape *t, const tern_op *op, int64_t rows, int64_t cols)
+{
+    if (t->status != TERN_OK) return NULL;
+    if (rows <= 0 || cols <= 0 || rows > MAX_ELEMENTS / cols)
+        return tern_tape_fail(t, op, TERN_ESHAPE,
+                              "(%" PRId64 ", %" PRId64 ") is not a possible shape",
+                              rows, cols);
+    tern_var *v = tern_arena_zalloc(t->arena, sizeof *v);
+    if (!v) return tern_tape_fail(t, op, TERN_EMEM, "no memory for a var");
+    v->rows = rows;
+    v->cols = cols;
+    return v;
+}
+
+static bool take_block(tern_tape *t, const tern_op *op, tern_var *v, size_t bytes)
+{
+    v->block = tern_pool_take(&t->pool, bytes);
+    v->block_bytes = bytes;
+    if (!v->block) {
+        tern_tape_fail(t, op, TERN_EMEM,
+                       "no memory for a value (%" PRId64 ", %" PRId64 ")", v->rows,
+                       v->cols);
+        return false;
+    }
+    return true;
+}
+
+static tern_var *borrow(tern_tape *t, int64_t rows, int64_t cols, const float *data,
+                        bool needs_grad)
+{
+    if (t->status == TERN_OK && !data)
+        return tern_tape_fail(t, &input_op, TERN_EARG, "data is NULL");
+    tern_var *v = new_var(t, &input_op, rows, cols);
+    if (!v) return NULL;
+    v->val = (float *)data; /* ops never write to their inputs */
+    v->needs_grad = needs_grad;
+    return v;
+}
+
+tern_var *tern_input(tern_tape *t, int64_t rows, int64_t cols, const float *data)
+{
+    return borrow(t, rows, cols, data, false);
+}
+
+tern_var *tern_input_grad(tern_tape *t, int64_t rows, int64_t cols, const float *data)
+{
+    return borrow(t, rows, cols, data, true);
+}
+
+tern_var *tern_input_param(tern_tape *t, tern_param *p)
+{
+    if (t->status == TERN_OK && !p)
+        return tern_tape_fail(t, &input_op, TERN_EARG, "the parameter is NULL");
+    tern_var *v = p ? new_var(t, &input_op, p->rows, p->cols) : NULL;
+    if (!v) return NULL;
+    v->val = (float *)tern_param_forward(p);
+    v->param = p;
+    v->grad = p->grad;
+    v->needs_grad = p->grad != NULL;
+    return v;
+}
+
+tern_var *tern_tape_weight(tern_tape *t, const tern_op *op, tern_param *p)
+{
+    if (t->status == TERN_OK && !p)
+        return tern_tape_fail(t, op, TERN_EARG, "the parameter is NULL");
+    tern_var *v = tern_input_param(t, p);
+    return v && tern_tape_wants(t, op, v) ? v : NULL;
+}
+
+/* --- values that come back early --- */
+
+static void settle(tern_tape *t, tern_var *v)
+{
+    if (!v->released || v->readers > 0) return;
+    tern_pool_give(&t->pool, v->block, v->block_bytes);
+    v->block = NULL;
+    v->val = NULL;
+    v->codes = NULL;
+}
+
+void tern_tape_release(tern_tape *t, tern_var *v)
+{
+    if (!v || !v->block) return;
+    v->released = true;
+    settle(t, v);
+}
+
+/* --- nodes --- */
+
+/* Count this node among the readers of the values it names, or (by = -1) no more. */
+static void count_reader(tern_tape *t, tern_node *n, int by)
+{
+    for (unsigned i = 0; i <= TERN_NODE_INPUTS; i++) {
+        tern_var *v = i < TERN_NODE_INPUTS ? n->in[i] : n->out;
+        if (!v || !(n->op->reads & 1u << i)) continue;
+        v->readers += by;
+        settle(t, v);
+    }
+}
+
+static bool has_gemm(tern_tape *t, const tern_op *op, bool recorded)
+{
+    if (op->gemm == TERN_GEMM_NEVER || (op->gemm == TERN_GEMM_BACKWARD && !recorded))
+        return true;
+    const tern_status s = tern_blas_init();
+    if (s != TERN_OK) tern_tape_fail(t, op, s, "%s", tern_error_message());
+    return s == TERN_OK;
+}
+
+/* A node with everything but the memory of its output. */
+static tern_node *new_node(tern_tape *t, const tern_op *op, tern_inputs in,
+                           int64_t rows, int64_t cols, size_t saved)
+{
+    bool recorded = false;
+    for (int i = 0; i < TERN_NODE_INPUTS; i++)
+        recorded |= in.v[i] && in.v[i]->needs_grad && !t->inference;
+    if (t->status != TERN_OK || !has_gemm(t, op, recorded)) return NULL;
+
+    tern_arena_reset(t->scratch);
+    tern_arena *memory = recorded ? t->arena : t->scratch;
+    tern_var *out = new_var(t, op, rows, cols);
+    tern_node *n = tern_arena_zalloc(memory, sizeof *n);
+    void *save = tern_arena_alloc(memory, saved);
+    if (!out || !n || !save)
+        return tern_tape_fail(t, op, TERN_EMEM, "no memory for a node");
+    n->op = op;
+    n->out = out;
+    memcpy(n->in, in.v, sizeof n->in);
+    n->saved = save;
+    out->needs_grad = recorded;
+    t->ops++;
+    return n;
+}
+
+static void record(tern_tape *t, tern_node *n)
+{
+    if (!n->out->needs_grad) return;
+    n->prev = t->last;
+    t->last = n;
+    count_reader(t, n, 1);
+}
+
+tern_node *tern_tape_push(tern_tape *t, const tern_op *op, tern_inputs in, int64_t rows,
+                          int64_t cols, size_t saved)
+{
+    tern_node *n = new_node(t, op, in, rows, cols, saved);
+    if (!n || !take_block(t, op, n->out, tern_var_count(n->out) * sizeof(float)))
+        return NULL;
+    n->out->val = n->out->block;
+    record(t, n);
+    return n;
+}
+
+tern_node *tern_tape_push_codes(tern_tape *t, const tern_op *op, tern_inputs in,
+                                int64_t rows, int64_t cols, size_t saved)
+{
+    tern_node *n = new_node(t, op, in, rows, cols, saved);
+    if (!n) return NULL;
+    const size_t m = (size_t)rows, stride = tern_qrows_stride((size_t)cols);
+    /* One block: the struct, the codes, the scales, the sums. */
+    const size_t head = (sizeof(tern_qrows) + TERN_ALIGN - 1) / TERN_ALIGN * TERN_ALIGN;
+    if (!take_block(t, op, n->out,
+                    head + m * stride + m * (sizeof(float) + sizeof(int32_t))))
+        return NULL;
+    char *block = n->out->block;
+    tern_qrows *q = n->out->block;
+    *q = (tern_qrows){.rows = m, .cols = (size_t)cols, .stride = stride};
+    q->codes = (int8_t *)(block + head);
+    q->scale = (float *)(block + head + m * stride);
+    q->sum = (int32_t *)(block + head + m * stride + m * sizeof(float));
+    n->out->codes = q;
+    record(t, n);
+    return n;
+}
+
+tern_qrows *tern_node_codes(const tern_node *n)
+{
+    return n->out->block;
+}
+
+void *tern_tape_scratch(tern_tape *t, size_t bytes)
+{
+    void *p = tern_arena_alloc(t->scratch, bytes);
+    if (!p) tern_tape_fail(t, &scratch_op, TERN_EMEM, "no memory for %zu bytes", bytes);
+    return p;
+}
+
+/* --- gradients --- */
+
+float *tern_tape_grad_beta(tern_tape *t, tern_var *v, float *beta)
+{
+    *beta = 1.0f;
+    if (!v || !v->needs_grad) return NULL;
+    if (v->grad) return v->grad;
+    *beta = 0.0f;
+    v->grad = tern_pool_take(&t->pool, tern_var_count(v) * sizeof(float));
+    if (!v->grad)
+        tern_tape_fail(t, &backward_op, TERN_EMEM,
+                       "no memory for a gradient (%" PRId64 ", %" PRId64 ")", v->rows,
+                       v->cols);
+    return v->grad;
+}
+
+float *tern_tape_grad(tern_tape *t, tern_var *v)
+{
+    float beta;
+    float *g = tern_tape_grad_beta(t, v, &beta);
+    if (g && beta == 0.0f) memset(g, 0, tern_var_count(v) * sizeof *g);
+    return g;
+}
+
+float *tern_tape_grad_or_scratch(tern_tape *t, tern_var *v)
+{
+    if (v->needs_grad) return tern_tape_grad(t, v);
+    const size_t bytes = tern_var_count(v) * sizeof(float);
+    float *g = tern_tape_scratch(t, bytes);
+    if (g) memset(g, 0, bytes);
+    return g;
+}
+
+void tern_tape_add_grad(tern_tape *t, tern_var *v, const tern_node *n)
+{
+    float beta;
+    float *g = tern_tape_grad_beta(t, v, &beta);
+    if (!g) return;
+    if (beta == 0.0f)
+        memcpy(g, n->out->grad, tern_var_count(v) * sizeof *g);
+    else
+        tern_axpy(1.0f, n->out->grad, tern_var_count(v), g);
+}
+
+void tern_tape_give_grad(tern_tape *t, tern_var *v, tern_node *n)
+{
+    if (v->grad || !v->needs_grad) {
+        tern_tape_add_grad(t, v, n);
+        return;
+    }
+    v->grad = n->out->grad;
+    n->out->grad = NULL;
+}
+
+static void drop_grad(tern_tape *t, tern_var *v)
+{
+    tern_pool_give(&t->pool, v->grad, tern_var_count(v) * sizeof(float));
+    v->grad = NULL;
+}
+
+/* --- the walk --- */
+
+static tern_status walk(tern_tape *t)
+{
+    for (tern_node *n = t->last; n && t->status == TERN_OK; n = n->prev) {
+        tern_arena_reset(t->scratch);
+        /* Without a gradient the value did not contribute to the loss. */
+        if (n->out->grad) n->op->backward(t, n);
+        drop_grad(t, n->out);
+        count_reader(t, n, -1);
+    }
+    t->last = NULL;
+    t->walked = true;
+    return t->status;
+}
+
+/* The gradient of where the walk starts; NULL and failed if it cannot. */
+static float *start(tern_tape *t, tern_var *y)
+{
+    if (t->status != TERN_OK) /* say it again, other messages may have come between */
+        (void)tern_fail(t->status, "%s", t->message);
+    else if (!y)
+        tern_tape_fail(t, &backward_op, TERN_EARG, "the var is NULL");
+    else if (t->walked)
+        tern_tape_fail(
+            t, &backward_op, TERN_EARG,
+            "called twice; call tern_tape_reset() and compute the loss again");
+    else if (!y->needs_grad)
+        tern_tape_fail(t, &backward_op, TERN_EARG,
+                       "nothing here needs a gradient (no parameter, or the tape is in "
+                       "inference mode)");
+    return t->status == TERN_OK ? tern_tape_grad(t, y) : NULL;
+}
+
+tern_status tern_tape_backward_scaled(tern_tape *t, tern_var *loss, float scale)
+{
+    if (loss && (loss->rows != 1 || loss->cols != 1))
+        tern_tape_fail_shape(t, &backward_op, "the loss must be (1, 1)", loss, NULL);
+    float *g = start(t, loss);
+    if (!g) return t->status;
+    g[0] += scale;
+    return walk(t);
+}
+
+tern_status tern_tape_backward(tern_tape *t, tern_var *loss)
+{
+    return tern_tape_backward_scaled(t, loss, 1.0f);
+}
+
+tern_status tern_tape_backward_from(tern_tape *t, tern_var *y, const float *dy)
+{
+    float *g = start(t, y);
+    if (!g) return t->status;
+    tern_axpy(1.0f, dy, tern_var_count(y), g);
+    return walk(t);
+}
