@@ -12,7 +12,7 @@ static double value(uint16_t h)
 {
     const int exponent = (h >> 10) & 31, fraction = h & 1023;
     const double sign = h & 0x8000 ? -1.0 : 1.0;
-    if (exponent == 31) return fraction ? NAN : sign * INFINITY;
+    if (exponent == 31) return fraction ? (double)NAN : sign * (double)INFINITY;
     if (exponent == 0) return sign * ldexp(fraction, -24);
     return sign * ldexp(1024 + fraction, exponent - 25);
 }
@@ -35,7 +35,7 @@ Test(half, every_value_converts_exactly)
 static uint16_t nearest(double x)
 {
     uint32_t best = 0;
-    double distance = INFINITY;
+    double distance = (double)INFINITY;
     for (uint32_t h = 0; h < 0x7c00; h++) {
         const double d = fabs(value((uint16_t)h) - fabs(x));
         if (d < distance || (d == distance && h % 2 == 0)) {
