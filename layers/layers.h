@@ -40,6 +40,10 @@ bool tern_linear_init(tern_linear *l, tern_params *list, const char *name, int64
 tern_var *tern_linear_forward(tern_tape *t, const tern_linear *l, tern_var *x,
                               tern_var *residual);
 
+/* residual + dropout(x W^T): the end of a branch. With dropout 0 it is one op. */
+tern_var *tern_linear_branch(tern_tape *t, const tern_linear *l, tern_var *x,
+                             tern_var *residual, float dropout);
+
 /* --- RMSNorm, and norm plus quantiser for what feeds a BitLinear --- */
 typedef struct tern_norm {
     tern_param *gain; /* (1, n) */

@@ -1,17 +1,25 @@
 /* model.h - the decoder-only language model of tern, and its initial weights.
  *
  *     h = embed[ids]
- *     per block:  h = h + Wo sub( attention( rope(Wq n), rope(Wk n), Wv n ) ),  n =
- * norm(h) h = h + Wdown sub( f(Wgate m) . (Wup m) ),                    m = norm(h)
+ *     per block:
+ *         n = norm(h),  h = h + Wo sub(attention(rope(Wq n), rope(Wk n), Wv n))
+ *         n = norm(h),  h = h + Wdown sub(f(Wgate n) . (Wup n))
  *     logits = head norm(h)
  *
  * sub is the extra RMSNorm of arch bitnet (attn_sub_norm, ffn_sub_norm), nothing in
- * llama. Every W is a BitLinear (quant: ternary) or a Linear (none). Parameter names
- * and shapes are Hugging Face's in spirit, in this order:
+ * llama. Every W is a BitLinear (quant: ternary) or a Linear (none). Parameters, in
+ * this order:
  *
- *     embed.weight (V, C); per layer i: layers.i.attn_norm (1, C), layers.i.attn.{wq,
- * wk, wv, wo}, layers.i.attn_sub_norm, layers.i.ffn_norm, layers.i.ffn.{gate, up,
- * down}, layers.i.ffn_sub_norm; norm (1, C); head.weight (V, C) unless tied
+ *     embed.weight (V, C)
+ *     per layer i, each name after "layers.<i>.":
+ *         attn_norm (1, C)
+ *         attn.wq (H D, C)  attn.wk, attn.wv (KV D, C)  attn.wo (C, H D)
+ *         attn_sub_norm (1, H D)      bitnet only
+ *         ffn_norm (1, C)
+ *         ffn.gate, ffn.up (F, C)  ffn.down (C, F)
+ *         ffn_sub_norm (1, F)         bitnet only
+ *     norm (1, C)
+ *     head.weight (V, C)              unless tied
  */
 #ifndef TERN_LAYERS_MODEL_H
 #define TERN_LAYERS_MODEL_H
@@ -27,7 +35,8 @@ tern_status tern_model_new(const tern_spec *spec, tern_model **out);
 void tern_model_free(tern_model *m);
 
 /* Initial weights: matrices N(0, std), residual projections (wo, down) N(0, std /
- * sqrt(2 N)), gains 1; a pure function of seed. Refreshes the forward images. */
+ * sqrt(2 N)), gains 1; a pure function of seed, and the same for both archs, tied or
+ * not, ternary or float. Refreshes the forward images. */
 tern_status tern_model_init(tern_model *m, float std, uint64_t seed);
 
 const tern_spec *tern_model_spec(const tern_model *m);

@@ -1,0 +1,127 @@
+/* optim.c - the state of an optimizer, and the walk over the parameters.
+ *
+ * State arrays stand in one table, slot by slot: state[slot * count + param]. */
+#include "optim/optim.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "optim/rule.h"
+
+struct tern_optim {
+    tern_optim_config config;
+    const tern_rule *rule;
+    tern_param *const *params; /* borrowed */
+    size_t count, slots;
+    const char *slot_names[TERN_OPTIM_MAX_SLOTS];
+    float **state; /* (slots, count) */
+};
+
+static const tern_rule *find_rule(tern_optim_kind kind)
+{
+    static const tern_rule *const rules[] = {
+        [TERN_ADAMW] = &tern_rule_adamw,
+        [TERN_SGD] = &tern_rule_sgd,
+    };
+    const size_t known = sizeof rules / sizeof *rules;
+    return (size_t)kind < known ? rules[kind] : NULL;
+}
+
+static bool alloc_state(tern_optim *o)
+{
+    const char *const *names = o->rule->slots(&o->config);
+    while (names[o->slots]) {
+        o->slot_names[o->slots] = names[o->slots];
+        o->slots++;
+    }
+    o->state = calloc(o->slots * o->count + 1, sizeof *o->state);
+    if (!o->state) return false;
+    for (size_t i = 0; i < o->slots * o->count; i++) {
+        const tern_param *p = o->params[i % o->count];
+        o->state[i] = tern_calloc((size_t)(p->rows * p->cols), sizeof(float));
+        if (!o->state[i]) return false;
+    }
+    return true;
+}
+
+tern_status tern_optim_new(const tern_optim_config *c, tern_param *const *params,
+                           size_t count, tern_optim **out)
+{
+    const tern_rule *rule = find_rule(c->kind);
+    if (!rule)
+        return tern_fail(TERN_EARG, "optim.kind: unknown optimizer %d", (int)c->kind);
+    TERN_TRY(rule->check(c));
+    tern_optim *o = calloc(1, sizeof *o);
+    if (o) {
+        o->config = *c;
+        o->rule = rule;
+        o->params = params;
+        o->count = count;
+        if (alloc_state(o)) {
+            *out = o;
+            return TERN_OK;
+        }
+        tern_optim_free(o);
+    }
+    return tern_fail(TERN_EMEM, "%s: no memory for the state of %zu parameters",
+                     rule->name, count);
+}
+
+void tern_optim_free(tern_optim *o)
+{
+    if (!o) return;
+    for (size_t i = 0; o->state && i < o->slots * o->count; i++) tern_free(o->state[i]);
+    free(o->state);
+    free(o);
+}
+
+static tern_status check_step(const tern_optim *o, const tern_step *s)
+{
+    if (s->step < 1)
+        return tern_fail(TERN_EARG, "%s: step %" PRId64 ", but steps count from 1",
+                         o->rule->name, s->step);
+    if (!isfinite(s->lr) || !isfinite(s->weight_decay))
+        return tern_fail(TERN_ENUMERIC,
+                         "%s: learning rate %g, weight decay %g: not finite",
+                         o->rule->name, (double)s->lr, (double)s->weight_decay);
+    if (!isfinite(s->grad_scale))
+        return tern_fail(TERN_ENUMERIC,
+                         "%s: the gradient norm is not finite; try a lower "
+                         "learning rate or a longer warm-up",
+                         o->rule->name);
+    return TERN_OK;
+}
+
+tern_status tern_optim_step(tern_optim *o, int64_t step, float lr, float weight_decay,
+                            float grad_scale)
+{
+    tern_step s = {
+        .step = step, .lr = lr, .weight_decay = weight_decay, .grad_scale = grad_scale};
+    TERN_TRY(check_step(o, &s));
+    for (size_t i = 0; i < o->count; i++) {
+        tern_param *p = o->params[i];
+        float *state[TERN_OPTIM_MAX_SLOTS] = {NULL};
+        for (size_t j = 0; j < o->slots; j++) state[j] = o->state[j * o->count + i];
+        s.weight_decay = p->decay ? weight_decay : 0.0f;
+        o->rule->update(&o->config, &s, p, state);
+        TERN_TRY(tern_param_refresh(p));
+    }
+    return TERN_OK;
+}
+
+size_t tern_optim_slots(const tern_optim *o)
+{
+    return o->slots;
+}
+
+const char *tern_optim_slot_name(const tern_optim *o, size_t slot)
+{
+    return o->slot_names[slot];
+}
+
+float *tern_optim_slot(tern_optim *o, size_t slot, size_t param)
+{
+    return o->state[slot * o->count + param];
+}
