@@ -15,3 +15,8 @@ endif()
 tern_library(tern_h5file
   SOURCES h5file.c h5seal.c
   LINKS tern_base tern_hdf5 PkgConfig::XXHASH)
+
+tern_library(tern_data
+  SOURCES corpus.c dataset.c dataset_build.c loader.c
+          tales.c tales_grammar.c tales_more.c tales_phrases.c tales_plots.c tales_words.c
+  LINKS tern_tokenizer tern_base tern_h5file PkgConfig::XXHASH PkgConfig::JANSSON)

@@ -394,7 +394,7 @@ bool tern_h5_has(tern_h5 *f, const char *name)
 
 tern_status tern_h5_info(tern_h5 *f, const char *name, tern_h5_shape *out)
 {
-    hid_t set;
+    hid_t set = H5I_INVALID_HID;
     TERN_TRY(open_array(f, name, &set, out));
     drop(set);
     return TERN_OK;
@@ -420,7 +420,7 @@ static bool same_shape(const tern_h5_shape *a, const tern_h5_shape *b)
 tern_status tern_h5_read(tern_h5 *f, const char *name, const tern_h5_shape *want,
                          void *out)
 {
-    hid_t set;
+    hid_t set = H5I_INVALID_HID;
     tern_h5_shape have;
     tern_status s = TERN_OK;
     TERN_TRY(open_array(f, name, &set, &have));
@@ -441,7 +441,7 @@ tern_status tern_h5_read(tern_h5 *f, const char *name, const tern_h5_shape *want
 tern_status tern_h5_read_range(tern_h5 *f, const char *name, tern_h5_type type,
                                int64_t start, int64_t count, void *out)
 {
-    hid_t set;
+    hid_t set = H5I_INVALID_HID;
     tern_h5_shape have;
     tern_status s = TERN_OK;
     TERN_TRY(open_array(f, name, &set, &have));
