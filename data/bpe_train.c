@@ -14,7 +14,14 @@
  * Each pair knows its count and the cells where it was seen. Cells are not removed when
  * a neighbour is merged away: the pair is looked for again before it is merged. The
  * heap is as lazy: counts of old pairs only fall, and one that comes up with an
- * outdated count goes back with the right one. */
+ * outdated count goes back with the right one.
+ *
+ * No two merges make the same bytes. How a stretch of text is divided at some time,
+ * given that symbols begin and end at its borders, depends on nothing outside (a merge
+ * across a border would have removed the border), so when one merge makes these bytes,
+ * all stretches of them are divided alike and become the token together. Hence a pair
+ * that is gone stays gone; it is new only while the younger of its two tokens is made,
+ * and its cells are seen in increasing order. */
 #include "data/bpe_train.h"
 
 #include <stdlib.h>
@@ -112,10 +119,10 @@ static tern_status copy_tokens(learner *l, size_t vocab)
     return TERN_OK;
 }
 
-/* The token that is left and right together, made if there is none. */
-static tern_status join_tokens(learner *l, int32_t left, int32_t right, int32_t *id)
+/* Make the token that is left and right together; it gets the next id. */
+static tern_status join_tokens(learner *l, int32_t left, int32_t right)
 {
-    const size_t used = l->bytes_at[l->t->texts.count];
+    const size_t id = l->t->texts.count, used = l->bytes_at[id];
     const size_t a = length(l, left), b = length(l, right);
     if (used + a + b > l->bytes_cap) {
         char *bigger = realloc(l->bytes, 2 * l->bytes_cap + a + b);
@@ -125,24 +132,16 @@ static tern_status join_tokens(learner *l, int32_t left, int32_t right, int32_t 
     }
     memcpy(l->bytes + used, l->bytes + l->bytes_at[left], a);
     memcpy(l->bytes + used + a, l->bytes + l->bytes_at[right], b);
+    l->bytes_at[id + 1] = used + a + b;
     char *text = malloc(2 * (a + b) + 1);
     if (!text) return no_memory();
     const size_t n = tern_alphabet_write(l->bytes + used, a + b, text);
-    text[n] = '\0';
-    const int64_t old = tern_words_find(&l->t->texts, text, n);
-    tern_status s = TERN_OK;
-    if (old >= 0 && l->t->role[old] != TERN_ROLE_NORMAL) {
+    tern_status s = tern_tokenizer_add(l->t, text, n, TERN_ROLE_NORMAL);
+    if (s == TERN_EFORMAT)
         s = tern_fail(TERN_EARG,
-                      "special token \"%.64s\" is also what a merge makes; give it a "
-                      "text that the corpus does not hold",
-                      text);
-    } else if (old >= 0) {
-        *id = (int32_t)old;
-    } else {
-        s = tern_tokenizer_add(l->t, text, n, TERN_ROLE_NORMAL);
-        *id = (int32_t)l->t->texts.count - 1;
-        if (s == TERN_OK) l->bytes_at[*id + 1] = used + a + b;
-    }
+                      "special token \"%.*s\" is also how a merge is written: give it "
+                      "another text",
+                      n < 64 ? (int)n : 64, text);
     free(text);
     return s;
 }
@@ -157,9 +156,7 @@ static tern_status record_merge(learner *l, int32_t left, int32_t right)
     memcpy(text, x, a);
     text[a] = ' ';
     memcpy(text + a + 1, y, b);
-    tern_status s = TERN_OK; /* it may be there if one of the two was made twice */
-    if (tern_words_find(&l->t->merge_texts, text, a + b + 1) < 0)
-        s = tern_tokenizer_add_merge(l->t, text, a + b + 1);
+    const tern_status s = tern_tokenizer_add_merge(l->t, text, a + b + 1);
     free(text);
     return s;
 }
@@ -304,23 +301,6 @@ static tern_status best_pair(learner *l, pair **best)
 
 /* --- merging --- */
 
-static int by_cell(const void *a, const void *b)
-{
-    const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
-}
-
-/* From left to right, so that of three equal symbols the first two merge. A list is out
- * of order only if two merges made the same token. */
-static void sort_cells(uint32_t *cells, size_t n)
-{
-    for (size_t i = 1; i < n; i++) {
-        if (cells[i - 1] <= cells[i]) continue;
-        qsort(cells, n, sizeof *cells, by_cell);
-        return;
-    }
-}
-
 /* Put `joined` at this cell if the pair still stands there. */
 static tern_status merge_at(learner *l, int32_t left, int32_t right, int32_t joined,
                             size_t cell)
@@ -348,21 +328,19 @@ static tern_status merge_at(learner *l, int32_t left, int32_t right, int32_t joi
 static tern_status merge_pair(learner *l, pair *best)
 {
     const int32_t left = best->left, right = best->right;
-    const size_t which = (size_t)(best - l->pairs);
     uint32_t *cells = best->cells;
     const size_t n = best->cell_count;
     best->cells = NULL; /* the pairs may move, and lose() must not free the list */
     best->cell_count = best->cell_cap = 0;
     l->merge++;
     l->fresh_count = 0;
-    int32_t joined = -1;
-    tern_status s = join_tokens(l, left, right, &joined);
+    const int32_t joined = (int32_t)l->t->texts.count;
+    tern_status s = join_tokens(l, left, right);
     if (s == TERN_OK) s = record_merge(l, left, right);
-    sort_cells(cells, n);
+    /* From left to right, so that of three equal symbols the first two merge. */
     for (size_t i = 0; i < n && s == TERN_OK; i++)
         s = merge_at(l, left, right, joined, cells[i]);
     free(cells);
-    l->pairs[which].count = 0; /* whatever overlaps have left of it */
     for (size_t i = 0; i < l->fresh_count && s == TERN_OK; i++) {
         const pair *p = &l->pairs[l->fresh[i]];
         if (p->count > 0 && p->count != p->queued) s = push(l, l->fresh[i]);

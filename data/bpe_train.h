@@ -3,8 +3,7 @@
  * Sennrich et al. 2016, Algorithm 1, over bytes: take the most frequent pair of
  * neighbours in all words, make it a token, put it wherever the pair stands (from left
  * to right), repeat. Among equally frequent pairs the greatest wins, comparing the left
- * parts as byte strings, then the right ones. Should two pairs give the same bytes they
- * share one token. */
+ * parts as byte strings, then the right ones. */
 #ifndef TERN_DATA_BPE_TRAIN_H
 #define TERN_DATA_BPE_TRAIN_H
 

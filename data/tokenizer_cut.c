@@ -8,10 +8,10 @@
  * Between an ASCII character that is not blank and a space both patterns always have
  * such a border: only blanks continue over a space. That is the common case, found
  * backwards from the end. Otherwise the text is cut into words from its start, and the
- * end of a word serves if the word does not end in a blank (an end of blanks would
- * look different with nothing behind it) and if no pattern could have looked past the
- * end of what we have: words may depend on three more bytes ('ll), or on the whole of
- * the blanks that follow. */
+ * end of a word serves if the word does not end in a blank (blanks would be cut
+ * differently with nothing behind them) and if no pattern could have looked past the
+ * end of what we have: where a word ends depends on one character behind it, or on two
+ * letters ('ll). */
 #include <string.h>
 
 #include "data/tokenizer_impl.h"
@@ -72,18 +72,15 @@ bool tern_added_straddles(const tern_tokenizer *t, const char *text, size_t byte
 
 /* --- places to cut --- */
 
-/* The character that ends at `end` (> text): its length; *blank tells its class. A byte
- * that ends no valid character counts as one that is not blank. */
-static size_t last_char(const char *text, const char *end, bool *blank)
+/* Is the character that ends at `end` (> text) blank? A byte that ends no valid
+ * character is not. */
+static bool ends_blank(const char *text, const char *end)
 {
     for (size_t n = 1; n <= 4 && n <= (size_t)(end - text); n++) {
         uint32_t cp;
-        if (tern_utf8_decode(end - n, end, &cp) != n) continue;
-        *blank = tern_is_space(cp);
-        return n;
+        if (tern_utf8_decode(end - n, end, &cp) == n) return tern_is_space(cp);
     }
-    *blank = false;
-    return 1;
+    return false;
 }
 
 static size_t cut_chars(const tern_tokenizer *t, const char *text, size_t bytes,
@@ -124,10 +121,9 @@ static size_t cut_in_span(tern_pretok_walk *walk, const tern_tokenizer *t,
         size_t n;
         if (tern_pretok_next(walk, &word, &n) != TERN_OK || n == 0) return best;
         const size_t at = (size_t)(word + n - text);
-        bool blank;
         if (at > limit) return best;
-        (void)last_char(text, word + n, &blank);
-        if (!blank && !tern_added_straddles(t, text, bytes, at, parse_special))
+        if (!ends_blank(text, word + n) &&
+            !tern_added_straddles(t, text, bytes, at, parse_special))
             best = at;
     }
 }
@@ -135,16 +131,9 @@ static size_t cut_in_span(tern_pretok_walk *walk, const tern_tokenizer *t,
 static size_t cut_at_word(const tern_tokenizer *t, const char *text, size_t bytes,
                           bool parse_special)
 {
-    enum { LOOK_AHEAD = 4 };
-    const char *known = text + bytes - tern_utf8_partial(text, text + bytes);
-    bool blank = true;
-    while (known > text) {
-        const size_t n = last_char(text, known, &blank);
-        if (!blank) break;
-        known -= n;
-    }
-    if (known - text <= LOOK_AHEAD) return 0;
-    const size_t limit = (size_t)(known - text) - LOOK_AHEAD;
+    enum { LOOK_AHEAD = 4 }; /* the longest character */
+    if (bytes <= LOOK_AHEAD) return 0;
+    const size_t limit = bytes - LOOK_AHEAD;
 
     tern_pretok_walk walk;
     tern_pretok_walk_init(&walk, t->pre);
