@@ -1,0 +1,398 @@
+/* The forward pass against an independent one in double precision (oracle.h), over both
+ * architectures and every type of tensor; and against itself, bit for bit, however the
+ * text is cut, at every level, for any number of threads.
+ *
+ * The ternary models agree with the oracle to float precision although a code of an
+ * activation may round the other way in double: the seed is such that none does (the
+ * runtime's bits are the same everywhere, so this cannot change with the machine). */
+#include "kernels/cpu.h"
+#include "runtime/runtime.h"
+#include "tests/runtime/oracle.h"
+#include "tests/support/numeric.h"
+#include "tests/support/scratch.h"
+
+static char dir[TERN_TEST_PATH], path[TERN_TEST_PATH + 16];
+
+static void setup(void)
+{
+    cr_assert(tern_scratch_new(dir));
+    snprintf(path, sizeof path, "%s/m.gguf", dir);
+    MUST(tern_kernels_init());
+}
+
+static void teardown(void)
+{
+    tern_scratch_remove(dir);
+}
+
+TestSuite(session, .init = setup, .fini = teardown);
+
+static const tern_spec BITNET = {.arch = TERN_ARCH_BITNET,
+                                 .tied = true,
+                                 .vocab = 67,
+                                 .width = 64,
+                                 .layers = 2,
+                                 .heads = 4,
+                                 .kv_heads = 4,
+                                 .head_dim = 16,
+                                 .ffn = 128,
+                                 .context = 40,
+                                 .rope_theta = 10000.0f,
+                                 .norm_eps = 1e-5f};
+
+static void random_ids(int32_t *ids, int64_t n, int64_t vocab, uint64_t seed)
+{
+    for (int64_t i = 0; i < n; i++)
+        ids[i] = (int32_t)tern_rand_below(seed, 7, (uint64_t)i, (uint64_t)vocab);
+}
+
+static tern_runtime *opened(toy *t)
+{
+    tern_runtime *m = NULL;
+    toy_write(t, path);
+    MUST(tern_runtime_open(path, &m));
+    return m;
+}
+
+static tern_session *session_of(const tern_runtime *m)
+{
+    tern_session *s = NULL;
+    MUST(tern_session_new(m, 0, &s));
+    return s;
+}
+
+/* --- against the oracle --- */
+
+static void agrees(const tern_spec *spec, uint32_t linear, uint32_t embed,
+                   double tolerance)
+{
+    enum { N = 12 };
+    toy t;
+    int32_t ids[N];
+    toy_make(&t, spec, linear, embed, 8);
+    tern_runtime *m = opened(&t);
+    tern_session *s = session_of(m);
+    const size_t n = (size_t)(N * spec->vocab);
+    double *want = malloc(n * sizeof *want);
+    float *got = malloc(n * sizeof *got);
+    random_ids(ids, N, spec->vocab, 5);
+    oracle_logits(&t, ids, N, want, NULL);
+    MUST(tern_session_eval_all(s, ids, N, got));
+    const double err = tern_test_tensor_err(got, want, n);
+    cr_expect(lt(dbl, err, tolerance), "%s, linear %s, embedding %s: %g",
+              tern_arch_name(spec->arch), tern_ggml_name(linear), tern_ggml_name(embed),
+              err);
+    free(want), free(got);
+    tern_session_free(s);
+    tern_runtime_free(m);
+    toy_free(&t);
+}
+
+Test(session, bitnet_agrees_with_oracle)
+{
+    static const uint32_t linear[] = {TERN_GGML_Q2_0, TERN_GGML_F16, TERN_GGML_F32,
+                                      TERN_GGML_BF16};
+    static const uint32_t embed[] = {TERN_GGML_F16, TERN_GGML_F32, TERN_GGML_Q8_0,
+                                     TERN_GGML_BF16};
+    for (size_t i = 0; i < 4; i++) agrees(&BITNET, linear[i], TERN_GGML_F16, 5e-7);
+    for (size_t i = 0; i < 4; i++) agrees(&BITNET, TERN_GGML_Q2_0, embed[i], 5e-7);
+}
+
+Test(session, blocks_of_256_agree_with_oracle)
+{
+    tern_spec s = BITNET;
+    s.width = s.ffn = 256;
+    s.head_dim = 64;
+    s.layers = 1;
+    agrees(&s, TERN_GGML_TQ1_0, TERN_GGML_F16, 5e-7);
+    agrees(&s, TERN_GGML_TQ2_0, TERN_GGML_F16, 5e-7);
+}
+
+Test(session, variants_agree_with_oracle)
+{
+    tern_spec s = BITNET;
+    s.activation = TERN_RELU2;
+    s.kv_heads = 2;
+    s.rope_theta = 500.0f;
+    agrees(&s, TERN_GGML_Q2_0, TERN_GGML_F16, 5e-7);
+    s.quant = TERN_QUANT_NONE;
+    agrees(&s, TERN_GGML_F16, TERN_GGML_F16, 5e-7);
+    s.arch = TERN_ARCH_LLAMA;
+    agrees(&s, TERN_GGML_F32, TERN_GGML_Q8_0, 5e-7);
+}
+
+Test(session, llama_agrees_with_oracle)
+{
+    static const uint32_t floats[] = {TERN_GGML_F16, TERN_GGML_F32, TERN_GGML_BF16,
+                                      TERN_GGML_Q8_0};
+    tern_spec s = BITNET;
+    s.arch = TERN_ARCH_LLAMA;
+    s.kv_heads = 2;
+    agrees(&s, TERN_GGML_Q2_0, TERN_GGML_F16, 5e-7);
+    s.tied = false;
+    agrees(&s, TERN_GGML_F16, TERN_GGML_F32, 5e-7);
+    s.head_dim = 32; /* heads wider than the model */
+    agrees(&s, TERN_GGML_Q2_0, TERN_GGML_Q8_0, 5e-7);
+    s.quant = TERN_QUANT_NONE;
+    for (size_t i = 0; i < 4; i++) agrees(&s, floats[i], floats[i], 5e-7);
+}
+
+/* --- bit for bit --- */
+
+/* All logits of `ids`, the text cut into pieces of lengths from `cuts`, repeated. */
+static float *in_pieces(const tern_runtime *m, const int32_t *ids, int64_t n,
+                        const int64_t *cuts, size_t count)
+{
+    const int64_t V = tern_runtime_spec(m)->vocab;
+    float *logits = malloc((size_t)(n * V) * sizeof *logits);
+    tern_session *s = session_of(m);
+    int64_t at = 0;
+    for (size_t i = 0; at < n; i = (i + 1) % count) {
+        const int64_t piece = cuts[i] < n - at ? cuts[i] : n - at;
+        MUST(tern_session_eval_all(s, ids + at, piece, logits + at * V));
+        at += piece;
+    }
+    cr_expect(eq(i64, tern_session_length(s), n));
+    tern_session_free(s);
+    return logits;
+}
+
+static void same_bits(const tern_runtime *m, const int32_t *ids, int64_t n,
+                      const float *want, const char *what)
+{
+    static const int64_t whole[] = {1 << 20}, single[] = {1},
+                         mixed[] = {3, 1, 7, 2, 65};
+    static const struct {
+        const int64_t *cuts;
+        size_t count;
+    } ways[] = {{whole, 1}, {single, 1}, {mixed, 5}};
+    const size_t bytes = (size_t)(n * tern_runtime_spec(m)->vocab) * sizeof *want;
+    for (size_t i = 0; i < 3; i++) {
+        float *got = in_pieces(m, ids, n, ways[i].cuts, ways[i].count);
+        cr_expect(eq(int, memcmp(got, want, bytes), 0), "%s, way of cutting %zu", what,
+                  i);
+        free(got);
+    }
+}
+
+static void same_everywhere(const tern_spec *spec, uint32_t linear, uint32_t embed,
+                            int64_t n)
+{
+    toy t;
+    const int64_t whole[] = {1 << 20};
+    int32_t *ids = malloc((size_t)n * sizeof *ids);
+    toy_make(&t, spec, linear, embed, 9);
+    tern_runtime *m = opened(&t);
+    random_ids(ids, n, spec->vocab, 6);
+    float *want = in_pieces(m, ids, n, whole, 1);
+    const tern_level best = tern_level_best();
+    for (int level = 0; level <= (int)best; level++) {
+        MUST(tern_kernels_force((tern_level)level));
+        same_bits(m, ids, n, want, tern_level_name((tern_level)level));
+    }
+    for (int threads = 1; threads <= 5; threads += 2) {
+        tern_threads_set(threads);
+        same_bits(m, ids, n, want, "threads");
+    }
+    tern_threads_set(0);
+    free(want), free(ids);
+    tern_runtime_free(m);
+    toy_free(&t);
+}
+
+Test(session, same_bits_bitnet)
+{
+    same_everywhere(&BITNET, TERN_GGML_Q2_0, TERN_GGML_F16, 40);
+}
+
+Test(session, same_bits_llama)
+{
+    tern_spec s = BITNET;
+    s.arch = TERN_ARCH_LLAMA;
+    s.kv_heads = 1;
+    s.tied = false;
+    same_everywhere(&s, TERN_GGML_F16, TERN_GGML_Q8_0, 40);
+}
+
+Test(session, same_bits_float)
+{
+    tern_spec s = BITNET;
+    s.arch = TERN_ARCH_LLAMA;
+    s.quant = TERN_QUANT_NONE;
+    same_everywhere(&s, TERN_GGML_Q8_0, TERN_GGML_F32, 40);
+}
+
+/* Longer than the rows that are computed together. */
+Test(session, same_bits_long)
+{
+    tern_spec s = BITNET;
+    s.context = 550;
+    s.layers = 1;
+    s.vocab = 17;
+    same_everywhere(&s, TERN_GGML_Q2_0, TERN_GGML_F16, 550);
+}
+
+/* One model in four encodings is one model. */
+Test(session, types_do_not_matter)
+{
+    static const uint32_t types[] = {TERN_GGML_TQ2_0, TERN_GGML_TQ1_0, TERN_GGML_Q2_0,
+                                     TERN_GGML_F16, TERN_GGML_F32};
+    enum { N = 10 };
+    tern_spec spec = BITNET;
+    spec.width = spec.ffn = 256;
+    spec.head_dim = 64;
+    int32_t ids[N];
+    float want[67], got[67];
+    random_ids(ids, N, spec.vocab, 1);
+    for (size_t i = 0; i < 5; i++) {
+        toy t;
+        toy_make(&t, &spec, types[i], TERN_GGML_F16, 8);
+        tern_runtime *m = opened(&t);
+        tern_session *s = session_of(m);
+        MUST(tern_session_eval(s, ids, N, i ? got : want));
+        if (i) cr_expect(eq(int, memcmp(got, want, sizeof got), 0));
+        tern_session_free(s);
+        tern_runtime_free(m);
+        toy_free(&t);
+    }
+}
+
+/* --- the session --- */
+
+Test(session, truncate_forgets)
+{
+    toy t;
+    int32_t ids[30];
+    float want[67], got[67];
+    toy_make(&t, &BITNET, TERN_GGML_Q2_0, TERN_GGML_F16, 2);
+    tern_runtime *m = opened(&t);
+    tern_session *s = session_of(m);
+    random_ids(ids, 30, 67, 4);
+    MUST(tern_session_eval(s, ids, 20, want));
+    MUST(tern_session_eval(s, ids + 20, 10, NULL));
+    tern_session_truncate(s, 15);
+    cr_expect(eq(i64, tern_session_length(s), 15));
+    MUST(tern_session_eval(s, ids + 15, 5, got));
+    cr_expect(eq(int, memcmp(got, want, sizeof got), 0));
+    tern_session_truncate(s, 99);
+    cr_expect(eq(i64, tern_session_length(s), 20), "nothing to forget");
+    tern_session_truncate(s, -1);
+    cr_expect(eq(i64, tern_session_length(s), 0));
+    MUST(tern_session_eval(s, ids, 20, got));
+    cr_expect(eq(int, memcmp(got, want, sizeof got), 0));
+    tern_session_free(s);
+    tern_runtime_free(m);
+    toy_free(&t);
+}
+
+Test(session, sessions_share_a_model)
+{
+    toy t;
+    int32_t ids[10];
+    float want[67], got[67];
+    toy_make(&t, &BITNET, TERN_GGML_Q2_0, TERN_GGML_F16, 2);
+    tern_runtime *m = opened(&t);
+    tern_session *a = session_of(m), *b = session_of(m);
+    random_ids(ids, 10, 67, 4);
+    MUST(tern_session_eval(a, ids, 10, want));
+    for (int i = 0; i < 10; i++) {
+        MUST(tern_session_eval(b, ids + i, 1, got));
+        MUST(tern_session_eval(a, ids + 9 - i, 1, NULL));
+    }
+    cr_expect(eq(int, memcmp(got, want, sizeof got), 0));
+    tern_session_free(a);
+    tern_session_free(b);
+    tern_session_free(NULL);
+    tern_runtime_free(m);
+    toy_free(&t);
+}
+
+static void refused(tern_status got, const char *part)
+{
+    cr_expect(eq(int, got, TERN_EARG));
+    cr_expect(ne(ptr, strstr(tern_error_message(), part), NULL), "message: %s",
+              tern_error_message());
+}
+
+Test(session, refuses_and_stays_as_it_is)
+{
+    toy t;
+    int32_t ids[41];
+    float before[67], after[67];
+    tern_session *none = NULL;
+    toy_make(&t, &BITNET, TERN_GGML_Q2_0, TERN_GGML_F16, 2);
+    tern_runtime *m = opened(&t);
+    tern_session *s = session_of(m);
+    cr_expect(eq(i64, tern_session_context(s), 40));
+    random_ids(ids, 41, 67, 4);
+    refused(tern_session_eval(s, ids, 41, NULL), "41 ids do not fit");
+    refused(tern_session_eval(s, ids, 0, NULL), "no ids");
+    MUST(tern_session_eval(s, ids, 38, NULL));
+    refused(tern_session_eval(s, ids, 3, NULL), "room for 2");
+    ids[39] = 67;
+    refused(tern_session_eval(s, ids + 38, 2, NULL), "id 67 is outside");
+    ids[39] = -1;
+    refused(tern_session_eval(s, ids + 38, 2, NULL), "id -1 is outside");
+    cr_expect(eq(i64, tern_session_length(s), 38));
+    MUST(tern_session_eval(s, ids + 38, 1, after));
+    tern_session_truncate(s, 0);
+    MUST(tern_session_eval(s, ids, 39, before));
+    cr_expect(eq(int, memcmp(before, after, sizeof after), 0));
+    refused(tern_session_new(m, 41, &none), "a context of 41");
+    refused(tern_session_new(m, -1, &none), "a context of -1");
+    cr_expect(eq(ptr, none, NULL));
+    tern_session_free(s);
+    MUST(tern_session_new(m, 5, &s));
+    cr_expect(eq(i64, tern_session_context(s), 5));
+    refused(tern_session_eval(s, ids, 6, NULL), "room for 5");
+    MUST(tern_session_eval(s, ids, 5, NULL));
+    tern_session_free(s);
+    tern_runtime_free(m);
+    toy_free(&t);
+}
+
+/* --- the probe --- */
+
+typedef struct record {
+    int *codes;
+    size_t count, calls;
+    char names[16][32];
+} record;
+
+static void remember(void *user, const char *where, const int8_t *codes, size_t rows,
+                     size_t cols, size_t stride, const float *scale)
+{
+    record *r = user;
+    cr_assert(rows == 1 && stride >= cols && scale[0] > 0.0f && r->calls < 16);
+    snprintf(r->names[r->calls++], sizeof r->names[0], "%s", where);
+    for (size_t i = 0; i < cols; i++) r->codes[r->count++] = codes[i];
+}
+
+Test(session, probe_sees_every_code)
+{
+    enum { CODES = 2 * (64 + 64 + 64 + 128) };
+    static const char *const want[] = {
+        "blk.0.attn_q", "blk.0.attn_output", "blk.0.ffn_gate", "blk.0.ffn_down",
+        "blk.1.attn_q", "blk.1.attn_output", "blk.1.ffn_gate", "blk.1.ffn_down"};
+    toy t;
+    const int32_t id = 5;
+    int got[CODES], oracle[CODES];
+    double logits[67];
+    record r = {.codes = got};
+    oracle_codes o = {.codes = oracle, .capacity = CODES};
+    toy_make(&t, &BITNET, TERN_GGML_Q2_0, TERN_GGML_F16, 2);
+    tern_runtime *m = opened(&t);
+    tern_session *s = session_of(m);
+    oracle_logits(&t, &id, 1, logits, &o);
+    tern_session_set_probe(s, remember, &r);
+    MUST(tern_session_eval(s, &id, 1, NULL));
+    tern_session_set_probe(s, NULL, NULL);
+    MUST(tern_session_eval(s, &id, 1, NULL));
+    cr_expect(eq(sz, r.calls, 8));
+    for (size_t i = 0; i < 8; i++) cr_expect(eq(str, r.names[i], (char *)want[i]));
+    cr_expect(eq(sz, r.count, CODES));
+    cr_expect(eq(int, memcmp(got, oracle, sizeof got), 0));
+    tern_session_free(s);
+    tern_runtime_free(m);
+    toy_free(&t);
+}
