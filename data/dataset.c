@@ -81,8 +81,11 @@ tern_status tern_dataset_open_within(const char *path, int64_t limit,
     tern_h5 *file;
     const tern_status opened =
         tern_h5_open(path, TERN_DATASET_KIND, TERN_DATASET_VERSION, &file);
-    if (opened == TERN_EFORMAT || opened == TERN_ECORRUPT)
+    if (opened == TERN_ECORRUPT)
         return tern_fail(opened, "%s; build it again with `tern data`",
+                         tern_error_message());
+    if (opened == TERN_EFORMAT)
+        return tern_fail(opened, "%s; `tern data` makes datasets",
                          tern_error_message());
     TERN_TRY(opened);
     tern_dataset *d = calloc(1, sizeof *d);

@@ -44,6 +44,14 @@ static inline char *in_dir(const char *name)
     return p;
 }
 
+/* Write without flushing to the disk: for tests that damage a file many times. */
+static inline void spill(const char *path, const char *data, size_t bytes)
+{
+    FILE *f = fopen(path, "wb");
+    cr_assert(f && fwrite(data, 1, bytes, f) == bytes);
+    fclose(f);
+}
+
 static inline char *slurp(const char *path, size_t *bytes)
 {
     char *text;
