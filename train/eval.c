@@ -1,12 +1,15 @@
 /* eval.c - the loss of a split, window by window.
  *
- * How many windows go through the model at once depends on the shape of the model only,
- * so the float sums inside a batch, and with them the result, are always the same. */
+ * Each row's loss is a float, and the rows are added in double, in order: the result
+ * does not depend on how many windows go through the model at once, and is what the
+ * runtime gets when it scores the same text. */
 #include "train/eval.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
+
+#include "kernels/rows.h"
 
 enum {
     ROWS = 2048,       /* tokens scored at once, if the logits then fit in: */
@@ -18,7 +21,8 @@ typedef struct evaluation {
     tern_model *model;
     const tern_dataset *data;
     tern_split split;
-    int32_t *ids; /* a batch of inputs and one token more */
+    int32_t *ids;        /* a batch of inputs and one token more */
+    float *losses, *lse; /* of each row of a batch */
 } evaluation;
 
 static int64_t least(int64_t a, int64_t b)
@@ -34,11 +38,13 @@ static tern_status score(const evaluation *e, int64_t start, int64_t batch,
     const int64_t rows = batch * time;
     TERN_TRY(tern_dataset_read(e->data, e->split, start, rows + 1, e->ids));
     tern_tape_reset(e->tape);
-    tern_var *loss =
-        tern_model_loss(e->tape, e->model, e->ids, e->ids + 1, batch, time, 0.0f);
-    if (!loss)
+    const tern_var *logits =
+        tern_model_logits(e->tape, e->model, e->ids, batch, time, 0.0f);
+    if (!logits)
         return tern_fail(tern_tape_status(e->tape), "%s", tern_tape_message(e->tape));
-    *nats += (double)loss->val[0] * (double)rows;
+    tern_cross_entropy_rows(logits->val, e->ids + 1, (size_t)rows, (size_t)logits->cols,
+                            e->losses, e->lse);
+    for (int64_t i = 0; i < rows; i++) *nats += (double)e->losses[i];
     return TERN_OK;
 }
 
@@ -126,7 +132,7 @@ tern_status tern_eval(tern_tape *tape, tern_model *m, const tern_dataset *d,
             "%s: the %s split has %" PRId64 " tokens, and scoring needs 2; "
             "use more text or a larger part for validation (--val)",
             tern_dataset_name(d), split == TERN_VAL ? "validation" : "train", have + 1);
-    if (vocab != s->vocab)
+    if (vocab > s->vocab)
         return tern_fail(TERN_EARG,
                          "%s: its tokenizer has %" PRId64
                          " ids, the model knows %" PRId64
@@ -137,13 +143,20 @@ tern_status tern_eval(tern_tape *tape, tern_model *m, const tern_dataset *d,
                     .model = m,
                     .data = d,
                     .split = split,
-                    .ids = malloc((rows + 1) * sizeof *e.ids)};
-    if (!e.ids) return tern_fail(TERN_EMEM, "evaluation: out of memory");
+                    .ids = malloc((rows + 1) * sizeof *e.ids),
+                    .losses = malloc(rows * sizeof *e.losses),
+                    .lse = malloc(rows * sizeof *e.lse)};
+    tern_status status = e.ids && e.losses && e.lse
+                             ? TERN_OK
+                             : tern_fail(TERN_EMEM, "evaluation: out of memory");
     tern_tape_set_inference(tape, true);
-    const tern_status status = evaluate(
-        &e, max_tokens > 0 ? least(max_tokens, have) : have, progress, user, out);
+    if (status == TERN_OK)
+        status = evaluate(&e, max_tokens > 0 ? least(max_tokens, have) : have, progress,
+                          user, out);
     tern_tape_set_inference(tape, false);
     tern_tape_reset(tape);
     free(e.ids);
+    free(e.losses);
+    free(e.lse);
     return status;
 }

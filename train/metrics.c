@@ -170,7 +170,10 @@ void tern_metrics_list(tern_metrics *m, const char *key)
 void tern_metrics_item(tern_metrics *m, double value)
 {
     add_comma(m);
-    add_number(m, value);
+    if (isfinite(value))
+        add(m, "%.5g", value);
+    else
+        add(m, "null");
 }
 
 void tern_metrics_list_end(tern_metrics *m)

@@ -37,7 +37,8 @@ void tern_metrics_int(tern_metrics *m, const char *key, int64_t value);
 void tern_metrics_real(tern_metrics *m, const char *key, double value);
 void tern_metrics_bool(tern_metrics *m, const char *key, bool value);
 void tern_metrics_text(tern_metrics *m, const char *key, const char *value);
-/* {"wq":[0.02,0.021],...}: an object of lists, built list by list. */
+/* {"wq":[0.02,0.021],...}: an object of lists, built list by list. An item has five
+ * digits, which tell every fp16 number from the next. */
 void tern_metrics_lists(tern_metrics *m, const char *key);
 void tern_metrics_list(tern_metrics *m, const char *key);
 void tern_metrics_item(tern_metrics *m, double value);

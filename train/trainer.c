@@ -235,12 +235,13 @@ static tern_status not_finite(const tern_trainer *t, const char *what, double va
                            : "";
     const tern_config *c = &t->config;
     return tern_fail(TERN_ENUMERIC,
-                     "step %" PRId64 ": %s is %g; the step was not taken. Go on from "
+                     "step %" PRId64 ": %s is %s; the step was not taken. Go on from "
                      "the last good state with a lower optim.lr (now %g), a longer "
                      "optim.warmup (%" PRId64 ") or a smaller optim.clip (%g): tern "
                      "train --resume %s --set optim.lr=%g. Last good state: %s%s",
-                     t->state.step + 1, what, value, c->schedule.lr, c->schedule.warmup,
-                     (double)c->clip, t->dir, c->schedule.lr / 2.0, good, note);
+                     t->state.step + 1, what, isnan(value) ? "nan" : "infinite",
+                     c->schedule.lr, c->schedule.warmup, (double)c->clip, t->dir,
+                     c->schedule.lr / 2.0, good, note);
 }
 
 /* Gradients of one step, summed over the micro-batches, each scaled to its part. */
