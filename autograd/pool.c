@@ -15,11 +15,8 @@ static size_class class_of(size_t bytes)
     size_t units = bytes / TERN_ALIGN + (bytes % TERN_ALIGN != 0), shift = 0;
     if (units == 0) units = 1;
     while ((units >> shift) >= 16) shift++;
-    size_t lead = (units >> shift) + ((units & (((size_t)1 << shift) - 1)) != 0);
-    if (lead == 16) { /* rounded into the next power of two */
-        lead = 8;
-        shift++;
-    }
+    /* A lead of 16 is the first class of the next power of two: the same number. */
+    const size_t lead = (units >> shift) + ((units & (((size_t)1 << shift) - 1)) != 0);
     return (size_class){.index = 8 * shift + lead,
                         .bytes = (lead << shift) * TERN_ALIGN};
 }

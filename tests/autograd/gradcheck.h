@@ -32,6 +32,14 @@
 #include "kernels/cpu.h"
 #include "tests/support/numeric.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+#define HAS_ASAN 1 /* gcc */
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HAS_ASAN 1 /* clang */
+#endif
+#endif
+
 enum { GRADCHECK_INPUTS = 4 };
 
 typedef struct gradcheck_input {

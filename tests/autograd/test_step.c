@@ -24,14 +24,6 @@ static const float EPS = 1e-5f;
 
 /* --- counting calls of the heap; a sanitizer has its own malloc, there we trust
  * tern_tape_reserved() --- */
-#if defined(__SANITIZE_ADDRESS__)
-#define HAS_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define HAS_ASAN 1
-#endif
-#endif
-
 static atomic_size_t heap_calls;
 
 #if defined(__GLIBC__) && !defined(HAS_ASAN)
