@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/rng.h"
+#include "kernels/cpu.h"
 #include "tests/support/scratch.h"
 #include "train/trainer.h"
 
@@ -76,6 +77,7 @@ static inline tern_dataset *make_data(const char *path, double val)
 static inline void setup(void)
 {
     cr_assert(tern_scratch_new(dir));
+    OK(tern_kernels_init());
     tern_log_set_sink(keep_warnings, NULL);
     write_corpus(in_dir("corpus.txt"), 600);
     data = make_data(in_dir("corpus.txt"), 0.1);

@@ -9,9 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "tests/support/scratch.h"
 #include "train/config.h"
+#include "train/options.h"
 
 static tern_status parse(const char *yaml, tern_config *c)
 {
@@ -286,6 +288,26 @@ Test(config, help_lists_every_key)
     }
     free(yaml);
     free(text);
+}
+
+/* The table in docs/configs.md has the keys and defaults of the table in the code. */
+Test(config, docs_list_every_key_with_its_default)
+{
+    char *docs;
+    size_t bytes;
+    cr_assert(eq(
+        int, tern_file_read(TERN_SOURCE_DIR "/docs/configs.md", 1 << 20, &docs, &bytes),
+        TERN_OK));
+    for (size_t i = 0; i < tern_option_count(); i++) {
+        const tern_option *o = tern_option_at(i);
+        char name[TERN_OPTION_NAME], range[TERN_OPTION_VALUE], row[2048];
+        tern_option_name(o, name);
+        tern_option_range(o, range);
+        snprintf(row, sizeof row, "| `%s`%s | %s | %s | %s |\n", name,
+                 o->flags & TERN_OPT_LIVE ? " *" : "", o->value, range, o->help);
+        cr_expect(ne(ptr, strstr(docs, row), NULL), "%s", row);
+    }
+    free(docs);
 }
 
 /* --- what follows from the data --- */
