@@ -101,7 +101,8 @@ tern_var *tern_input_param(tern_tape *t, tern_param *p);
 /* tern_tape_release() - the caller is done with v: it will not read v->val nor give v
  * to another op (that would be a sticky error). The value's memory is used again as
  * soon as no backward needs it: at once in inference. Optional; NULL is fine; inputs
- * are left alone. Gradients are not concerned. */
+ * are left alone; a second time does nothing (tern_op_dropout() may return the var it
+ * was given: release after the last use of both). Gradients are not concerned. */
 void tern_tape_release(tern_tape *t, tern_var *v);
 
 /* Arena bytes in use, and obtained from the system, for reports. */

@@ -213,6 +213,18 @@ Test(step, learns_one_batch)
     model_free(&m);
 }
 
+/* Loss and all gradients, bit by bit. */
+static void expect_same(const model *a, float loss_a, const model *b, float loss_b)
+{
+    cr_expect(loss_a == loss_b);
+    for (int i = 0; i < a->count; i++) {
+        const size_t bytes =
+            (size_t)(a->all[i]->rows * a->all[i]->cols) * sizeof(float);
+        cr_expect(memcmp(a->all[i]->grad, b->all[i]->grad, bytes) == 0, "parameter %d",
+                  i);
+    }
+}
+
 Test(step, releasing_changes_memory_and_nothing_else)
 {
     static model a, b;
@@ -223,15 +235,31 @@ Test(step, releasing_changes_memory_and_nothing_else)
     const float loss1 = step(t1, &a, 0);
     releasing = true;
     const float loss2 = step(t2, &b, 0);
-    cr_expect(loss1 == loss2);
-    for (int i = 0; i < a.count; i++) {
-        const size_t bytes = (size_t)(a.all[i]->rows * a.all[i]->cols) * sizeof(float);
-        cr_expect(memcmp(a.all[i]->grad, b.all[i]->grad, bytes) == 0, "parameter %d",
-                  i);
-    }
+    expect_same(&a, loss1, &b, loss2);
     cr_expect(lt(sz, 10 * tern_tape_bytes(t2), 9 * tern_tape_bytes(t1)));
     tern_tape_free(t1);
     tern_tape_free(t2);
+    model_free(&a);
+    model_free(&b);
+}
+
+Test(step, has_the_same_bits_for_any_threads_and_level)
+{
+    static model a, b;
+    model_init(&a);
+    model_init(&b);
+    tern_tape *t = tern_tape_new(0);
+    releasing = true;
+    const float want = step(t, &a, 0);
+    for (int level = 0; level < TERN_LEVEL_COUNT; level++) {
+        if (tern_kernels_force((tern_level)level) != TERN_OK) continue;
+        for (int threads = 1; threads <= 3; threads++) {
+            for (int i = 0; i < b.count; i++) tern_param_zero_grad(b.all[i]);
+            tern_threads_set(threads);
+            expect_same(&a, want, &b, step(t, &b, 0));
+        }
+    }
+    tern_tape_free(t);
     model_free(&a);
     model_free(&b);
 }
