@@ -13,14 +13,14 @@
 static const tern_grammar_rule *const tables[] = {tern_tales_phrases, tern_tales_plots,
                                                   tern_tales_more_plots, NULL};
 
-static const tern_grammar tales = {
+const tern_grammar tern_tales = {
     .rules = tables, .lists = tern_tales_lists, .start = "tale"};
 
 size_t tern_tales_story(uint64_t seed, uint64_t number, char out[TERN_TALE_BYTES],
                         double *nats)
 {
     double information;
-    const size_t n = tern_grammar_tell(&tales, seed, number, out, &information);
+    const size_t n = tern_grammar_tell(&tern_tales, seed, number, out, &information);
     memcpy(out + n, "\n\n", 2);
     if (nats) *nats = information;
     return n + 2;
@@ -83,8 +83,8 @@ tern_status tern_tales_check(const char *text, size_t bytes, double *nats,
     size_t start = 0, sense;
     while (start < bytes && is_blank(text[start])) start++;
     while (bytes > start && is_blank(text[bytes - 1])) bytes--;
-    const int found =
-        tern_grammar_parse(&tales, text + start, bytes - start, &information, &sense);
+    const int found = tern_grammar_parse(&tern_tales, text + start, bytes - start,
+                                         &information, &sense);
     if (reached) *reached = start + sense;
     if (found == 0)
         return tern_fail(TERN_EFORMAT,

@@ -281,10 +281,10 @@ static bool ask_number(walk *w, span body, question *q)
 static void say_pronoun(walk *w, span word, span who)
 {
     static const char *const forms[][2] = {
-        {"he", "she"}, {"him", "her"}, {"his", "her"}, {"himself", "herself"}};
+        {"he", "she"}, {"him", "her"}, {"his", "her"}};
     const bool she = *field(find_note(w, who, false), 1).s == 'f';
     size_t i = 0;
-    while (i < 3 && !is(word, forms[i][0])) i++;
+    while (i < 2 && !is(word, forms[i][0])) i++;
     assert(is(word, forms[i][0]));
     say_text(w, forms[i][she]);
 }
@@ -302,7 +302,7 @@ static void copy_note(walk *w, span to, span from)
 static bool ask_slot(walk *w, span body, question *q)
 {
     const char *space = find(body, ' '), *equal = find(body, '=');
-    const char *count = find(body, '~'), *dot = find(body, '.');
+    const char *dot = find(body, '.');
     if (*body.s == '#') return ask_number(w, (span){body.s + 1, body.end}, q);
     if (is(body, "a")) {
         w->article = true;
@@ -312,9 +312,6 @@ static bool ask_slot(walk *w, span body, question *q)
         copy_note(w, (span){body.s, equal - 1}, (span){equal + 1, body.end});
     } else if (equal < body.end) {
         return ask_item(w, body, equal, q);
-    } else if (count < body.end) {
-        const bool one = find_note(w, (span){count + 1, body.end}, false)->number == 1;
-        push(w, field(find_note(w, (span){body.s, count}, false), one ? 0 : 1));
     } else {
         const int number = dot < body.end ? dot[1] - '0' : 0;
         push(w, field(find_note(w, (span){body.s, dot}, false), number));

@@ -14,7 +14,6 @@
  * other one
  *     {#n=2-5}     draws a number, and says it in words; {#n} says it again; {#n=m+k}
  *                  and {#n=m-k} compute one
- *     {r~n}        the first field if number n is one, else the second
  *     ^            makes the next letter a capital, as sentences and speech do unasked
  *
  * Because each draw is an explicit choice of known probability, the text's information

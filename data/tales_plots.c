@@ -8,7 +8,7 @@ const tern_grammar_rule tern_tales_plots[] = {
     /* Something is left behind and turns up just there. */
     {"lost", "<when>, <lost.walk>\n\"{c=oh}!\" <said> {h}<how> at "
              "[home|supper|bedtime|midnight]. "
-             "\"Where is my {t}?\" {he h} looked {n1=corner} and found {a} {n2=look} "
+             "\"Where is my {t}?\" ^{he h} looked {n1=corner} and found {a} {n2=look} "
              "{n3=junk}. "
              "<lost.found>\n[<lost.moral>|<close>]<lost.ask>"},
     {"lost.walk",
@@ -29,15 +29,15 @@ const tern_grammar_rule tern_tales_plots[] = {
     {"lost.ask", "4*|\nwhere had the {t} been? {l.1}.|\nwho helped to look? {f}."},
 
     /* A wants B's thing, B wants food from C, C wants a favour. */
-    {"bargain", "<when>, {he h} [needed|wanted|longed for] <thing> to {t.1}. {f=name}, "
-                "{a} {fd=temper} "
-                "{fk=kind} {p=place.1}, had one. \"[bring me|I want|get me] <dish>,\" "
-                "<said> {f}<how>.\n"
-                "{q=place.1} lived <g>, who had [some|plenty|a little left|just made "
-                "some]. \"First "
-                "{e=chore},\" <said> {g}<how>. So {h} {e.1}[, although it was "
-                "{i=weather}|] and got <same>. "
-                "<bargain.deal>\n[<bargain.moral>|<close>]<bargain.ask>"},
+    {"bargain",
+     "<when>, {he h} [needed|wanted|longed for] <thing> to {t.1}. {f=name}, "
+     "{a} {fd=temper} "
+     "{fk=kind} {p=place.1}, had one. \"[bring me|I want|get me] <dish>,\" "
+     "<said> {f}<how>.\n"
+     "{q=place.1} lived <g>, who had [some|plenty|a little left|just made "
+     "some]. \"First "
+     "{e=chore},\" <said> {g}<how>. So {h} [{i=adverb} |]{e.1} and got <same>. "
+     "<bargain.deal>\n[<bargain.moral>|<close>]<bargain.ask>"},
     {"bargain.deal", "{he h} took it {i2=adverb} to {f} and got the {ta} {t}. Now {h} "
                      "could {t.1} [all day|every "
                      "{wd1=weekday}|until {mo1=month}|in peace]."},
@@ -108,7 +108,7 @@ const tern_grammar_rule tern_tales_plots[] = {
     /* Two things taken along, two troubles that need them. */
     {"journey", "<when>, {he h} had to [bring|take|carry] <thing> to <f>, who lived "
                 "far away, {p=place.1}. "
-                "\"Take {a} {x=gear} and {a} {y=gear},\" said <g><how>.\n"
+                "\"Take {a} {x=gear} and {a} {y=gear},\" said <g>.\n"
                 "[<journey.x> <journey.y>|<journey.y> <journey.x>]\n"
                 "\"Now I can {t.1}!\" [cried|sang|laughed] {f}<how> when {h} came. "
                 "They had <dish>, and {g} got "

@@ -237,7 +237,7 @@ ITEMS(adverbs, "quietly", "cheerfully", "crossly", "slowly", "sleepily", "polite
       "shyly", "firmly", "softly", "hoarsely", "dreamily", "wisely", "grandly",
       "briskly", "mildly", "warmly", "solemnly", "hopefully", "thoughtfully", "sternly",
       "hastily", "calmly", "merrily", "anxiously", "earnestly", "drily", "sweetly",
-      "loudly", "patiently", "mysteriously", "helpfully", "bravely", "at last");
+      "loudly", "patiently", "mysteriously", "helpfully", "bravely");
 
 /* one | many */
 ITEMS(counts, "apple|apples", "plum|plums", "bun|buns", "pancake|pancakes",
@@ -384,7 +384,7 @@ ITEMS(excuses, "counting turnips", "ironing the curtains", "teaching a worm to r
       "moving a wardrobe", "watching paint dry", "learning to yodel");
 
 ITEMS(blunders, "in a haystack", "knee-deep in mud", "in somebody's kitchen",
-      "back at the start", "on a boat to nowhere", "up a tree", "in the wrong village",
+      "back at the start", "on a boat to nowhere", "in a tree", "in the wrong village",
       "inside a barrel of pickles", "at a wedding", "under a sleeping cow",
       "on the roof of the inn", "in a very deep discussion with a gatepost");
 

@@ -16,7 +16,7 @@ static const tern_grammar_rule first[] = {
     {"who", "{h=name}"},
     {NULL, NULL}};
 static const tern_grammar_rule second[] = {
-    {"end", "3*{he h} ate {#n} {x~n}|{f=name} took {a} {x}, {#m=2-3} left: {#k=m+n}"},
+    {"end", "3*{he h} ate {#n}|{f=name} took {a} {x}, {#m=2-3} left: {#k=m+n}"},
     {NULL, NULL}};
 static const tern_grammar_rule *const tables[] = {first, second, NULL};
 static const tern_grammar small = {tables, lists, "start"};
@@ -41,8 +41,8 @@ static size_t write_down(struct expected out[64], char text[64][80])
                 const char *many = unit ? "units" : "apples";
                 const char *one = unit ? "unit" : "apple";
                 const double p = 0.5 * 0.5 * (unit ? UNIT : APPLE);
-                snprintf(text[k], 80, "%s had %s %s. %s ate %s %s", who, number[n],
-                         many, ann ? "She" : "He", number[n], n == 1 ? one : many);
+                snprintf(text[k], 80, "%s had %s %s. %s ate %s", who, number[n], many,
+                         ann ? "She" : "He", number[n]);
                 out[k] = (struct expected){text[k], p * 0.75};
                 k++;
                 for (int m = 2; m <= 3; m++, k++) {
