@@ -50,7 +50,8 @@ tern_status tern_dataset_build_memory(const tern_dataset_recipe *r, tern_dataset
 
 /* tern_dataset_open() - verify the checksum, then read the tokens into memory; of files
  * that hold more than 2 GiB of tokens each window is read when it is asked for. Names
- * the file and the cure. tern_dataset_open_within() sets another limit, in bytes. */
+ * the file and the cure. tern_dataset_open_within() sets another limit, in bytes: 0 for
+ * those who only want to know what is inside. */
 tern_status tern_dataset_open(const char *path, tern_dataset **out);
 tern_status tern_dataset_open_within(const char *path, int64_t limit,
                                      tern_dataset **out);

@@ -76,7 +76,7 @@ const tern_grammar_rule tern_tales_plots[] = {
               "\"[show us|do it|prove it] {dy=day},\" <said> <f>.\n"
               "{dy.1}, [everybody|half the village|{a} {o=temper} {oc=look} crowd|a "
               "whole school] came. {h} "
-              "[bowed|grew pale|waved|coughed]<how> and {e.1}. <g> laughed until {he "
+              "[bowed|grew pale|waved|coughed]<how>, then {e.1}. <g> laughed until {he "
               "g} [got the hiccups|fell "
               "over|had to be carried home|cried]. {f} only [helped {him h} up|brought "
               "{him h} <dish>|lent "

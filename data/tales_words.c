@@ -130,7 +130,7 @@ ITEMS(
     "ate two breakfasts a day|{h} went to bed early, to be in time for both breakfasts",
     "told the same joke every day|then {he h} told the joke again, and this time "
     "somebody laughed",
-    "was afraid of thunder|that night there was a little thunder, and {he h} only hid "
+    "feared thunder|that night there was a little thunder, and {he h} only hid "
     "under one blanket",
     "spoke very slowly to trees|an old tree heard the whole story that evening, very "
     "slowly",
