@@ -61,15 +61,15 @@ static double abs_sum(const float *w, size_t n)
 {
     const __m128 magnitude = _mm_castsi128_ps(_mm_set1_epi32(0x7fffffff));
     __m256d sum[4];
-    TERN_UNROLL for (int l = 0; l < 4; l++) sum[l] = _mm256_setzero_pd();
+    TERN_UNROLLED (l, 4) sum[l] = _mm256_setzero_pd();
     size_t i = 0;
-    for (; i + 16 <= n; i += 16) TERN_UNROLL for (int l = 0; l < 4; l++)
-        {
+    for (; i + 16 <= n; i += 16)
+        TERN_UNROLLED (l, 4) {
             const __m128 x = _mm_and_ps(_mm_loadu_ps(w + i + 4 * l), magnitude);
             sum[l] = _mm256_add_pd(sum[l], _mm256_cvtps_pd(x));
         }
     double lane[16];
-    TERN_UNROLL for (int l = 0; l < 4; l++) _mm256_storeu_pd(lane + 4 * l, sum[l]);
+    TERN_UNROLLED (l, 4) _mm256_storeu_pd(lane + 4 * l, sum[l]);
     return tern_abs_sum_finish(lane, w + i, n - i);
 }
 
@@ -146,23 +146,19 @@ static void expand(const uint8_t *tiles, size_t r, size_t cols, float *t)
  * 32 bits. */
 enum { ROW_CHUNK = 192, GROUP = 4, SHORT_SUM_TILES = 16 };
 
-static inline __attribute__((always_inline)) void
-short_sums(const int8_t *q, size_t stride, const uint8_t *tile, size_t tiles, int rows,
-           __m256i sum[][2])
+TERN_INLINE void short_sums(const int8_t *q, size_t stride, const uint8_t *tile,
+                            size_t tiles, int rows, __m256i sum[][2])
 {
     const __m256i three = _mm256_set1_epi8(3), ones = _mm256_set1_epi16(1);
     __m256i words[GROUP][2];
-    TERN_UNROLL for (int r = 0; r < rows; r++) words[r][0] = words[r][1] =
-        _mm256_setzero_si256();
+    TERN_UNROLLED (r, rows) words[r][0] = words[r][1] = _mm256_setzero_si256();
     for (size_t c = 0; c < tiles; c++, q += TERN_TILE_COLS, tile += TERN_TILE_BYTES) {
         __m256i t0 = _mm256_load_si256((const __m256i *)(const void *)tile);
         __m256i t1 = _mm256_load_si256((const __m256i *)(const void *)(tile + 32));
-        TERN_UNROLL for (int j = 0; j < 4; j++)
-        {
+        TERN_UNROLLED (j, 4) {
             const __m256i u0 = _mm256_and_si256(t0, three);
             const __m256i u1 = _mm256_and_si256(t1, three);
-            TERN_UNROLL for (int r = 0; r < rows; r++)
-            {
+            TERN_UNROLLED (r, rows) {
                 int32_t four;
                 memcpy(&four, q + (size_t)r * stride + 4 * j, sizeof four);
                 const __m256i x = _mm256_set1_epi32(four);
@@ -175,8 +171,10 @@ short_sums(const int8_t *q, size_t stride, const uint8_t *tile, size_t tiles, in
             t1 = _mm256_srli_epi16(t1, 2);
         }
     }
-    TERN_UNROLL for (int r = 0; r < rows; r++) TERN_UNROLL for (int h = 0; h < 2; h++)
-        sum[r][h] = _mm256_add_epi32(sum[r][h], _mm256_madd_epi16(words[r][h], ones));
+    TERN_UNROLLED (r, rows)
+        TERN_UNROLLED (h, 2)
+            sum[r][h] =
+                _mm256_add_epi32(sum[r][h], _mm256_madd_epi16(words[r][h], ones));
 }
 
 /* y of 16 outputs, of which `left` exist. */
@@ -195,12 +193,11 @@ static inline void finish(const tern_matmul_block *b, size_t row, size_t output,
     }
 }
 
-static inline __attribute__((always_inline)) void
-group(const tern_matmul_block *b, size_t row, size_t panel, int rows)
+TERN_INLINE void group(const tern_matmul_block *b, size_t row, size_t panel, int rows)
 {
     __m256i sum[GROUP][2];
-    TERN_UNROLL for (int r = 0; r < rows; r++) sum[r][0] = sum[r][1] =
-        _mm256_set1_epi32(-b->sum[row + (size_t)r]);
+    TERN_UNROLLED (r, rows)
+        sum[r][0] = sum[r][1] = _mm256_set1_epi32(-b->sum[row + (size_t)r]);
     const int8_t *q = b->q + row * b->stride;
     const uint8_t *tile = b->codes + panel * b->tiles * TERN_TILE_BYTES;
     for (size_t c = 0; c < b->tiles; c += SHORT_SUM_TILES) {
@@ -208,8 +205,7 @@ group(const tern_matmul_block *b, size_t row, size_t panel, int rows)
         short_sums(q + c * TERN_TILE_COLS, b->stride, tile + c * TERN_TILE_BYTES,
                    left < SHORT_SUM_TILES ? left : SHORT_SUM_TILES, rows, sum);
     }
-    TERN_UNROLL for (int r = 0; r < rows; r++)
-        finish(b, row + (size_t)r, panel * TERN_PANEL_ROWS, sum[r]);
+    TERN_UNROLLED (r, rows) finish(b, row + (size_t)r, panel * TERN_PANEL_ROWS, sum[r]);
 }
 
 static void matmul(const tern_matmul_block *b)

@@ -145,6 +145,13 @@ static inline __m512i load_codes(const uint8_t *p)
     return _mm512_load_si512((const void *)p);
 }
 
+/* Codes 4j .. 4j + 3 of each row of a tile. */
+static inline __m512i unpacked(__m512i tile, int j)
+{
+    return _mm512_and_si512(_mm512_srli_epi32(tile, 2 * (unsigned)j),
+                            _mm512_set1_epi8(3));
+}
+
 static inline __m512i broadcast4(const int8_t *q)
 {
     int32_t four;
@@ -152,49 +159,45 @@ static inline __m512i broadcast4(const int8_t *q)
     return _mm512_set1_epi32(four);
 }
 
-/* 16 outputs of one row, of which block->outputs - output exist. */
-static inline void finish(const tern_matmul_block *b, size_t row, size_t output,
-                          __m512i sum)
+/* 16 outputs of one row, those of the mask. */
+static inline void finish(__m512i sum, __m512 factor, const float *add, float *y,
+                          __mmask16 m)
 {
-    const __mmask16 m = lanes_left(b->outputs - output);
-    const size_t at = row * b->ldy + output;
-    const __m512 factor = _mm512_set1_ps(b->gamma / b->scale[row]);
-    __m512 y = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), factor);
-    if (b->add) y = _mm512_add_ps(y, _mm512_maskz_loadu_ps(m, b->add + at));
-    _mm512_mask_storeu_ps(b->y + at, m, y);
+    __m512 v = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), factor);
+    if (add) v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(m, add));
+    _mm512_mask_storeu_ps(y, m, v);
 }
 
 /* One panel, few rows. The sums of a row are spread over `chains` registers, so that
  * one vpdpbusd need not wait for the one before. */
-static inline __attribute__((always_inline)) void
-few_group(const tern_matmul_block *b, size_t row, size_t panel, int rows, int chains)
+TERN_INLINE void few_group(const tern_matmul_block *b, size_t row, size_t panel,
+                           int rows, int chains)
 {
-    const __m512i three = _mm512_set1_epi8(3);
     const int8_t *q = b->q + row * b->stride;
     const uint8_t *tile = b->codes + panel * b->tiles * TERN_TILE_BYTES;
     __m512i sum[FEW_GROUP][4];
-    TERN_UNROLL for (int r = 0; r < rows; r++)
-    {
+    TERN_UNROLLED (r, rows) {
         sum[r][0] = _mm512_set1_epi32(-b->sum[row + (size_t)r]);
-        TERN_UNROLL for (int i = 1; i < chains; i++) sum[r][i] = _mm512_setzero_si512();
+        TERN_UNROLLED (i, chains - 1) sum[r][i + 1] = _mm512_setzero_si512();
     }
     for (size_t c = 0; c < b->tiles;
          c++, q += TERN_TILE_COLS, tile += TERN_TILE_BYTES) {
-        __m512i t = load_codes(tile);
-        TERN_UNROLL for (int j = 0; j < 4; j++)
-        {
-            const __m512i u =
-                _mm512_and_si512(_mm512_srli_epi32(t, 2 * (unsigned)j), three);
-            TERN_UNROLL for (int r = 0; r < rows; r++) sum[r][j % chains] =
-                _mm512_dpbusd_epi32(sum[r][j % chains], u,
-                                    broadcast4(q + (size_t)r * b->stride + 4 * j));
+        const __m512i t = load_codes(tile);
+        TERN_UNROLLED (j, 4) {
+            const __m512i u = unpacked(t, j);
+            TERN_UNROLLED (r, rows) {
+                const __m512i x = broadcast4(q + (size_t)r * b->stride + 4 * j);
+                sum[r][j % chains] = _mm512_dpbusd_epi32(sum[r][j % chains], u, x);
+            }
         }
     }
-    TERN_UNROLL for (int r = 0; r < rows; r++)
-    {
-        TERN_UNROLL for (int i = 1; i < chains; i++) sum[r][0] =
-            _mm512_add_epi32(sum[r][0], sum[r][i]);
-        finish(b, row + (size_t)r, panel * TERN_PANEL_ROWS, sum[r][0]);
+    const size_t output = panel * TERN_PANEL_ROWS;
+    TERN_UNROLLED (r, rows) {
+        TERN_UNROLLED (i, chains - 1)
+            sum[r][0] = _mm512_add_epi32(sum[r][0], sum[r][i + 1]);
+        const size_t at = (row + (size_t)r) * b->ldy + output;
+        finish(sum[r][0], _mm512_set1_ps(b->gamma / b->scale[row + (size_t)r]),
+               b->add ? b->add + at : NULL, b->y + at, lanes_left(b->outputs - output));
     }
 }
 
@@ -236,72 +239,87 @@ static void matmul_few(const tern_matmul_block *b)
 typedef struct quad {
     const tern_matmul_block *block;
     size_t row0, rows;        /* the chunk */
-    size_t panel;             /* first of the quad */
+    const float *factor;      /* (rows) gamma / s */
+    size_t panel, panels;     /* first of the quad, and how many */
+    __mmask16 tail;           /* outputs that exist in its last panel */
     size_t tile, tiles;       /* the columns of this pass */
     const uint8_t *codes;     /* unpacked, 64 bytes at (4 * tile + j) * panels + p */
     __m512i (*partial)[QUAD]; /* (rows) sums between passes */
 } quad;
 
-static void unpack(const quad *k, size_t panels, uint8_t *out)
+static void unpack(const quad *k, uint8_t *out)
 {
-    const __m512i three = _mm512_set1_epi8(3);
     const size_t panel_bytes = k->block->tiles * TERN_TILE_BYTES;
-    const uint8_t *first = k->block->codes + k->panel * panel_bytes;
-    for (size_t p = 0; p < panels; p++, out += TERN_TILE_BYTES) {
-        const uint8_t *tile = first + p * panel_bytes + k->tile * TERN_TILE_BYTES;
-        uint8_t *o = out;
+    const size_t step = k->panels * TERN_TILE_BYTES;
+    const uint8_t *first =
+        k->block->codes + k->panel * panel_bytes + k->tile * TERN_TILE_BYTES;
+    for (size_t p = 0; p < k->panels; p++) {
+        const uint8_t *tile = first + p * panel_bytes;
+        uint8_t *o = out + p * TERN_TILE_BYTES;
         for (size_t c = 0; c < k->tiles; c++, tile += TERN_TILE_BYTES) {
             const __m512i t = load_codes(tile);
-            TERN_UNROLL for (unsigned j = 0; j < 4; j++, o += panels * TERN_TILE_BYTES)
-                _mm512_store_si512(
-                    o, _mm512_and_si512(_mm512_srli_epi32(t, 2 * j), three));
+            TERN_UNROLLED (j, 4) {
+                _mm512_store_si512((void *)o, unpacked(t, j));
+                o += step;
+            }
         }
     }
 }
 
-/* `rows` rows of the chunk, from row i, times `panels` unpacked panels. */
-static inline __attribute__((always_inline)) void quad_group(const quad *k, size_t i,
-                                                             int rows, int panels)
+TERN_INLINE void quad_dots(const quad *k, size_t i, int rows, int panels,
+                           __m512i sum[][QUAD])
 {
-    const tern_matmul_block *b = k->block;
-    const size_t row = k->row0 + i;
-    __m512i sum[GROUP][QUAD];
-    TERN_UNROLL for (int r = 0; r < rows; r++)
-        TERN_UNROLL for (int p = 0; p < panels; p++) sum[r][p] =
-            k->tile ? k->partial[i + (size_t)r][p]
-                    : _mm512_set1_epi32(-b->sum[row + (size_t)r]);
-
-    const int8_t *q = b->q + row * b->stride + k->tile * TERN_TILE_COLS;
-    const int8_t *q3 = q + 3 * b->stride; /* two bases reach six rows cheaply */
+    const size_t stride = k->block->stride;
+    const int8_t *q = k->block->q + (k->row0 + i) * stride + k->tile * TERN_TILE_COLS;
+    const int8_t *q3 = q + 3 * stride; /* two bases reach six rows cheaply */
     const uint8_t *w = k->codes;
     for (size_t c = 0; c < k->tiles; c++) {
-        TERN_UNROLL for (int j = 0; j < 4; j++)
-        {
+        TERN_UNROLLED (j, 4) {
             __m512i u[QUAD];
-            TERN_UNROLL for (int p = 0; p < panels; p++) u[p] =
-                load_codes(w + (j * panels + p) * TERN_TILE_BYTES);
-            TERN_UNROLL for (int r = 0; r < rows; r++)
-            {
+            TERN_UNROLLED (p, panels) u[p] = load_codes(w + (j * panels + p) * 64);
+            TERN_UNROLLED (r, rows) {
                 const int8_t *base = r < 3 ? q : q3;
-                const __m512i x =
-                    broadcast4(base + (size_t)(r % 3) * b->stride + 4 * j);
-                TERN_UNROLL for (int p = 0; p < panels; p++) sum[r][p] =
-                    _mm512_dpbusd_epi32(sum[r][p], u[p], x);
+                const __m512i x = broadcast4(base + (size_t)(r % 3) * stride + 4 * j);
+                TERN_UNROLLED (p, panels)
+                    sum[r][p] = _mm512_dpbusd_epi32(sum[r][p], u[p], x);
             }
         }
         w += 4 * panels * TERN_TILE_BYTES;
         q += TERN_TILE_COLS;
         q3 += TERN_TILE_COLS;
     }
-
-    const int last = k->tile + k->tiles == b->tiles;
-    TERN_UNROLL for (int r = 0; r < rows; r++) TERN_UNROLL for (int p = 0; p < panels;
-                                                                p++) if (last)
-        finish(b, row + (size_t)r, (k->panel + (size_t)p) * TERN_PANEL_ROWS, sum[r][p]);
-    else k->partial[i + (size_t)r][p] = sum[r][p];
 }
 
-static inline __attribute__((always_inline)) void quad_rows(const quad *k, int panels)
+/* `rows` rows of the chunk, from row i, times `panels` unpacked panels. */
+TERN_INLINE void quad_group(const quad *k, size_t i, int rows, int panels)
+{
+    const tern_matmul_block *b = k->block;
+    const size_t at = (k->row0 + i) * b->ldy + k->panel * TERN_PANEL_ROWS;
+    const int last = k->tile + k->tiles == b->tiles;
+    __m512i sum[GROUP][QUAD];
+    TERN_UNROLLED (r, rows) {
+        const __m512i start = _mm512_set1_epi32(-b->sum[k->row0 + i + (size_t)r]);
+        TERN_UNROLLED (p, panels) {
+            sum[r][p] = k->tile ? k->partial[i + (size_t)r][p] : start;
+            /* The output is on its way while the sums are computed. */
+            if (last) __builtin_prefetch(b->y + at + (size_t)r * b->ldy + 16 * p, 1);
+        }
+    }
+    quad_dots(k, i, rows, panels, sum);
+    TERN_UNROLLED (r, rows) {
+        const __m512 factor = _mm512_set1_ps(k->factor[i + (size_t)r]);
+        TERN_UNROLLED (p, panels) {
+            const size_t o = at + (size_t)r * b->ldy + TERN_PANEL_ROWS * (size_t)p;
+            if (last)
+                finish(sum[r][p], factor, b->add ? b->add + o : NULL, b->y + o,
+                       p == panels - 1 ? k->tail : lanes(16));
+            else
+                k->partial[i + (size_t)r][p] = sum[r][p];
+        }
+    }
+}
+
+TERN_INLINE void quad_rows(const quad *k, int panels)
 {
     size_t i = 0;
     for (; i + GROUP <= k->rows; i += GROUP) quad_group(k, i, GROUP, panels);
@@ -309,13 +327,16 @@ static inline __attribute__((always_inline)) void quad_rows(const quad *k, int p
     if (i < k->rows) quad_group(k, i, 1, panels);
 }
 
-static void matmul_quad(quad *k, size_t panels, uint8_t *buffer)
+static void matmul_quad(quad *k, uint8_t *buffer)
 {
     const size_t tiles = k->block->tiles;
+    const size_t left =
+        k->block->outputs - (k->panel + k->panels - 1) * TERN_PANEL_ROWS;
+    k->tail = lanes_left(left);
     for (k->tile = 0; k->tile < tiles; k->tile += DEPTH_TILES) {
         k->tiles = tiles - k->tile < DEPTH_TILES ? tiles - k->tile : DEPTH_TILES;
-        unpack(k, panels, buffer);
-        switch (panels) {
+        unpack(k, buffer);
+        switch (k->panels) {
         case 4:
             quad_rows(k, 4);
             break;
@@ -340,12 +361,16 @@ static void matmul(const tern_matmul_block *b)
     }
     _Alignas(64) uint8_t buffer[QUAD * DEPTH_TILES * 4 * TERN_TILE_BYTES];
     __m512i partial[ROW_CHUNK][QUAD];
+    float factor[ROW_CHUNK];
     const size_t panels = (b->outputs + TERN_PANEL_ROWS - 1) / TERN_PANEL_ROWS;
-    quad k = {.block = b, .codes = buffer, .partial = partial};
+    quad k = {.block = b, .codes = buffer, .partial = partial, .factor = factor};
     for (k.row0 = 0; k.row0 < b->rows; k.row0 += ROW_CHUNK) {
         k.rows = b->rows - k.row0 < ROW_CHUNK ? b->rows - k.row0 : ROW_CHUNK;
-        for (k.panel = 0; k.panel < panels; k.panel += QUAD)
-            matmul_quad(&k, panels - k.panel < QUAD ? panels - k.panel : QUAD, buffer);
+        for (size_t i = 0; i < k.rows; i++) factor[i] = b->gamma / b->scale[k.row0 + i];
+        for (k.panel = 0; k.panel < panels; k.panel += QUAD) {
+            k.panels = panels - k.panel < QUAD ? panels - k.panel : QUAD;
+            matmul_quad(&k, buffer);
+        }
     }
 }
 
