@@ -202,6 +202,10 @@ static void print_start(const tern_trainer *t, const tern_dataset *data,
             dir, tern_trainer_step_count(t), c->steps,
             c->batch * c->accumulate * s->context, tern_threads(),
             tern_level_name(tern_kernels_level()));
+    if (c->schedule.warmup >= c->steps)
+        fprintf(stderr,
+                "warning: optim.warmup is as long as the run; the learning rate "
+                "never reaches optim.lr\n");
 }
 
 /* --- the command --- */

@@ -8,6 +8,12 @@
 #include "base/file.h"
 #include "cli/cli.h"
 
+/* Put the file in front of a message that does not name it. */
+static tern_status name_file(tern_status s, const char *path)
+{
+    return strstr(tern_error_message(), path) ? s : tern_fail_in(s, path);
+}
+
 static const char *const specials[] = {"<|endoftext|>"};
 
 tern_status tern_choose_tokenizer(const char *choice, tern_pretok pretok,
@@ -44,13 +50,29 @@ tern_status tern_choose_tokenizer(const char *choice, tern_pretok pretok,
     tern_bar_begin(&bar, "learning the tokenizer");
     const tern_status s = tern_tokenizer_train(paths, count, &how, out);
     tern_bar_end(&bar);
-    return s;
+    return s == TERN_OK || count > 1 ? s : name_file(s, paths[0]);
+}
+
+/* Is the text there and not empty, and can the output be written? Better known before
+ * the work than after it. */
+static tern_status check_files(const char *const *paths, size_t count, const char *out)
+{
+    tern_atomic writable;
+    for (size_t i = 0; i < count; i++) {
+        tern_map m;
+        TERN_TRY(tern_map_open(paths[i], &m));
+        const bool empty = m.bytes == 0;
+        tern_map_close(&m);
+        if (empty) return tern_fail(TERN_EFORMAT, "%s: the file is empty", paths[i]);
+    }
+    return tern_atomic_begin(&writable, out);
 }
 
 tern_status tern_make_dataset(const char *choice, tern_pretok pretok, double val,
                               const char *const *paths, size_t count, const char *path)
 {
     tern_tokenizer *t;
+    TERN_TRY(check_files(paths, count, path));
     TERN_TRY(tern_choose_tokenizer(choice, pretok, paths, count, &t));
     tern_bar bar;
     tern_bar_begin(&bar, "tokenising");

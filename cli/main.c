@@ -98,7 +98,7 @@ int main(int argc, char **argv)
     if (!strcmp(word, "--version") || !strcmp(word, "-V")) return print_version();
     if (!strcmp(word, "--help") || !strcmp(word, "-h") || !strcmp(word, "help")) {
         if (argc <= 2 || word[0] == '-') return print_usage(stdout), TERN_EXIT_DONE;
-        char help[] = "--help"; /* tern help COMMAND */
+        static char help[] = "--help"; /* tern help COMMAND */
         argv[1] = argv[2];
         argv[2] = help;
         argc = 3;

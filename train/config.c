@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "base/log.h"
 #include "train/options.h"
 #include "train/yaml.h"
 
@@ -178,10 +177,6 @@ static tern_status check_schedule(const tern_schedule *s, const char *where)
         return tern_fail(TERN_EARG,
                          "%s: optim.min_lr (%g) is above optim.lr (%g); lower it too",
                          where, s->min_lr, s->lr);
-    if (s->warmup >= s->steps)
-        tern_warn("%s: the warm-up (%" PRId64 " steps) is as long as the run (%" PRId64
-                  "); the learning rate never reaches optim.lr",
-                  where, s->warmup, s->steps);
     return TERN_OK;
 }
 

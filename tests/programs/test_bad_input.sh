@@ -24,7 +24,7 @@ done
 expect 1 "scalar" -- env TERN_CPU=z80 "$TERN" inspect model.gguf
 
 # configs
-expect 1 "small.yaml" -- "$TERN" train small.yaml --data corpus.h5 --out r --set optim.lrr=1
+expect 1 "optim.lrr" -- "$TERN" train small.yaml --data corpus.h5 --out r --set optim.lrr=1
 expect 1 "optim.lr" -- "$TERN" train small.yaml --data corpus.h5 --out r --set optim.lr=abc
 expect 1 "optim.lr" -- "$TERN" train small.yaml --data corpus.h5 --out r --set optim.lr=-1
 expect 1 "train.steps" -- "$TERN" train small.yaml --data corpus.h5 --out r --set train.steps=0
@@ -53,7 +53,7 @@ expect 0 "" -- "$TERN" data invalid.txt -o bytes.h5 --tokenizer byte
 expect 1 "bpe" -- "$TERN" data tales.txt -o x.h5 --tokenizer bpe:12
 expect 1 "neither" -- "$TERN" data tales.txt -o x.h5 --tokenizer words
 expect 1 "nowhere" -- "$TERN" data tales.txt -o nowhere/x.h5
-expect 1 "context" -- "$TERN" train small.yaml --data short.txt --out r2
+expect 1 "validation" -- "$TERN" train small.yaml --data short.txt --out r2
 [ ! -e x.h5 ] || fail "a refused dataset left a file"
 
 # damaged files
@@ -76,7 +76,7 @@ for f in corpus.h5 run/checkpoints/best.h5 model.gguf; do
 done
 cp run/checkpoints/step-00000005.h5 newest.h5
 printf 'x' | dd of=run/checkpoints/step-00000005.h5 bs=1 seek=5000 conv=notrunc status=none
-expect 1 "step-00000005.h5" -- "$TERN" export run -o x.gguf
+expect 0 "step-00000005.h5: damaged" -- "$TERN" export run -o before.gguf
 cp newest.h5 run/checkpoints/step-00000005.h5
 expect 1 "tales.txt" -- "$TERN" generate tales.txt -p x
 expect 1 "export" -- "$TERN" generate run -p x
@@ -94,7 +94,8 @@ expect 1 "nowhere" -- "$TERN" export run -o nowhere/m.gguf
 # A full disk: every file ends at 20 KB.
 (
     ulimit -f 20
-    trap '' XFSZ
+    trap "" XFSZ
+    failures=0
     expect 1 "full.gguf" -- "$TERN" export run -o full.gguf
     expect 1 "full.h5" -- "$TERN" data tales.txt -o full.h5 --tokenizer byte
     [ "$failures" = 0 ]

@@ -21,7 +21,7 @@ wait $pid && code=0 || code=$?
 "$TERN" train --resume b
 for m in a b; do
     "$TERN" eval $m --json >$m.json
-    "$TERN" export $m -o $m.gguf --json >$m.export.json
+    "$TERN" export $m -o $m.gguf --name twin --json >$m.export.json
 done
 cmp a.gguf b.gguf || fail "a stopped and resumed run ends with other weights"
 

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "base/log.h"
 #include "tests/support/scratch.h"
 #include "train/config.h"
 #include "train/options.h"
@@ -353,23 +352,6 @@ Test(config, resolve_checks_the_whole)
         cr_expect(eq(i64, c.model.head_dim, c.model.width / c.model.heads));
         cr_expect(eq(i64, c.schedule.steps, c.steps));
     }
-}
-
-static int warnings;
-
-static void count_warnings(tern_log_level level, const char *line, void *user)
-{
-    (void)user;
-    warnings += level == TERN_LOG_WARN && strstr(line, "warm-up") != NULL;
-}
-
-Test(config, a_warmup_longer_than_the_run_is_a_warning)
-{
-    tern_config c;
-    tern_log_set_sink(count_warnings, NULL);
-    cr_assert(eq(int, parse("train:\n  steps: 20\n", &c), TERN_OK));
-    cr_expect(eq(int, tern_config_resolve(&c, 65, "a.yaml"), TERN_OK));
-    cr_expect(eq(int, warnings, 1));
 }
 
 /* --- the configs that come with tern --- */
