@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#include "kernels/cpu.h"
 #include "layers/model.h"
 #include "tests/golden/golden.h"
 
@@ -35,11 +36,12 @@ static inline tern_spec golden_spec(const golden *g)
         .norm_eps = 1e-5f};
 }
 
-/* A new model with the file's weights. */
+/* A new model with the file's weights, at the level that TERN_CPU names or the best. */
 static inline tern_model *golden_model(const golden *g)
 {
     const tern_spec spec = golden_spec(g);
     tern_model *m;
+    cr_assert(eq(int, tern_kernels_init(), TERN_OK), "%s", tern_error_message());
     cr_assert(eq(int, tern_model_new(&spec, &m), TERN_OK), "%s", tern_error_message());
     tern_params *list = tern_model_params(m);
     for (size_t i = 0; i < list->count; i++) {

@@ -33,6 +33,7 @@ static tern_model *new_model(tern_arch arch, tern_quant quant)
 {
     const tern_spec spec = small_spec(arch, quant);
     tern_model *m;
+    cr_assert(eq(int, tern_kernels_init(), TERN_OK), "%s", tern_error_message());
     cr_assert(eq(int, tern_model_new(&spec, &m), TERN_OK), "%s", tern_error_message());
     cr_assert(eq(int, tern_model_init(m, 0.05f, 3), TERN_OK), "%s",
               tern_error_message());
@@ -189,23 +190,31 @@ Test(model, bits_do_not_depend_on_threads)
     }
 }
 
+static void use_level(tern_model *m, tern_level level)
+{
+    cr_assert(eq(int, tern_kernels_force(level), TERN_OK), "%s", tern_error_message());
+    cr_assert(eq(int, tern_params_refresh(tern_model_params(m)), TERN_OK));
+}
+
 Test(model, bits_do_not_depend_on_the_instruction_set)
 {
-    tern_model *m = new_model(TERN_ARCH_BITNET, TERN_QUANT_TERNARY);
-    float *scalar = new_everything(m), *other = new_everything(m);
-    cr_assert(eq(int, tern_kernels_force(TERN_LEVEL_SCALAR), TERN_OK));
-    cr_assert(eq(int, tern_params_refresh(tern_model_params(m)), TERN_OK));
-    const size_t n = everything(m, scalar);
-    for (int level = TERN_LEVEL_SCALAR + 1; level <= (int)tern_level_best(); level++) {
-        cr_assert(eq(int, tern_kernels_force((tern_level)level), TERN_OK));
-        cr_assert(eq(int, tern_params_refresh(tern_model_params(m)), TERN_OK));
-        cr_assert(eq(sz, everything(m, other), n));
-        cr_expect(eq(int, memcmp(scalar, other, n * sizeof(float)), 0),
-                  "scalar and %s differ", tern_level_name((tern_level)level));
+    for (int q = 0; q < 2; q++) {
+        tern_model *m =
+            new_model(TERN_ARCH_BITNET, q ? TERN_QUANT_TERNARY : TERN_QUANT_NONE);
+        float *scalar = new_everything(m), *other = new_everything(m);
+        use_level(m, TERN_LEVEL_SCALAR);
+        const size_t n = everything(m, scalar);
+        for (int i = TERN_LEVEL_SCALAR + 1; i <= (int)tern_level_best(); i++) {
+            use_level(m, (tern_level)i);
+            cr_assert(eq(sz, everything(m, other), n));
+            cr_expect(eq(int, memcmp(scalar, other, n * sizeof(float)), 0),
+                      "scalar and %s differ, quant %d", tern_level_name((tern_level)i),
+                      q);
+        }
+        free(scalar);
+        free(other);
+        tern_model_free(m);
     }
-    free(scalar);
-    free(other);
-    tern_model_free(m);
 }
 
 /* The embedding in fp16 is the embedding that fp16 holds: rounding it changes nothing,

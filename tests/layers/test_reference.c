@@ -7,7 +7,7 @@
 
 #include "tests/golden/golden_model.h"
 
-static const double LOSS_TOL = 1e-5, TENSOR_TOL = 1e-4;
+static const double LOSS_TOL = 1e-6, TENSOR_TOL = 1e-5;
 
 ParameterizedTestParameters(reference, model_equals_pytorch)
 {

@@ -5,6 +5,7 @@
 #include <criterion/new/assert.h>
 #include <math.h>
 
+#include "kernels/cpu.h"
 #include "optim/optim.h"
 #include "tests/golden/golden.h"
 
@@ -24,6 +25,7 @@ typedef struct fixture {
 
 static bool open(fixture *f, tern_optim_config config)
 {
+    cr_assert(eq(int, tern_kernels_init(), TERN_OK), "%s", tern_error_message());
     if (!golden_open(&f->g, "optimizers")) return false;
     for (size_t i = 0; i < PARAMS; i++) {
         char name[16];

@@ -5,6 +5,7 @@
 #include <criterion/parameterized.h>
 
 #include "base/rng.h"
+#include "kernels/cpu.h"
 #include "layers/model.h"
 #include "optim/optim.h"
 
@@ -67,6 +68,8 @@ static void random_tokens(int32_t ids[BATCH * TIME], int32_t targets[BATCH * TIM
 ParameterizedTest(overfit_case *c, overfit, loss_goes_to_zero)
 {
     int32_t ids[BATCH * TIME], targets[BATCH * TIME];
+    cr_assert(eq(int, tern_kernels_init(), TERN_OK));
+    tern_threads_set(1); /* the model is too small for more */
     random_tokens(ids, targets);
     tern_model *m = new_model(c);
     tern_params *list = tern_model_params(m);

@@ -7,7 +7,7 @@
 #include "optim/optim.h"
 #include "tests/golden/golden_model.h"
 
-static const double STEP_TOL = 1e-4, RUN_TOL = 1e-4;
+static const double STEP_TOL = 1e-5, RUN_TOL = 1e-5;
 
 ParameterizedTestParameters(reference_run, one_adamw_step)
 {
