@@ -113,7 +113,7 @@ int tern_cmd_data(int argc, char **argv)
     tern_status s = tern_common_apply(&o.common);
     if (s == TERN_OK)
         s = tern_make_dataset(o.tokenizer, o.pretok, o.val, o.paths, o.count, o.out);
-    if (s == TERN_OK) s = tern_dataset_open(o.out, &d);
+    if (s == TERN_OK) s = tern_dataset_open_within(o.out, 0, &d);
     if (s == TERN_OK) report(&o, d, tern_seconds() - start);
     tern_dataset_free(d);
     free(o.paths);

@@ -75,7 +75,7 @@ tern_status tern_inspect_dataset(const char *path, json_t **out)
 {
     tern_dataset *d;
     char tokenizer[64];
-    TERN_TRY(tern_dataset_open(path, &d));
+    TERN_TRY(tern_dataset_open_within(path, 0, &d));
     const tern_tokenizer *t = tern_dataset_tokenizer(d);
     tern_tokenizer_describe(t, tokenizer);
     *out = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:f}", "file", path,

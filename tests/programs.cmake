@@ -8,7 +8,7 @@ function(tern_script_test name script)
   endif()
   set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} SKIP_RETURN_CODE 77
     LABELS "${ARG_LABELS}"
-    ENVIRONMENT "TERN=$<TARGET_FILE:tern>;OMP_NUM_THREADS=2;TERN_SOURCE=${CMAKE_SOURCE_DIR}")
+    ENVIRONMENT "TERN=$<TARGET_FILE:tern>;OMP_NUM_THREADS=2;OMP_WAIT_POLICY=passive;TERN_SOURCE=${CMAKE_SOURCE_DIR}")
 endfunction()
 
 tern_script_test(lint.includes lint/includes.sh)
