@@ -189,9 +189,30 @@ static bool is_due(int64_t step, int64_t every)
     return every > 0 && step % every == 0;
 }
 
-/* --- evaluation --- */
+/* --- numbers that are not finite --- */
 
-static tern_status not_finite(const tern_trainer *t, const char *what, double value);
+/* What to do about a number that is not finite. Nothing has been changed: neither the
+ * weights by this step, nor the checkpoints by these weights. */
+static tern_status not_finite(const tern_trainer *t, const char *what, double value)
+{
+    char good[TERN_PATH_MAX] = "none yet: the run starts again from its seed";
+    if (t->saved >= 0) TERN_TRY(tern_run_step_path(t->dir, t->saved, good));
+    const char *note = t->saved == t->state.step
+                           ? " (it leads straight to this; remove it to take the one "
+                             "before)"
+                           : "";
+    const tern_config *c = &t->config;
+    return tern_fail(TERN_ENUMERIC,
+                     "step %" PRId64 ": %s is %s; the step was not taken. Go on from "
+                     "the last good state with a lower optim.lr (now %g), a longer "
+                     "optim.warmup (%" PRId64 ") or a smaller optim.clip (%g): tern "
+                     "train --resume %s --set optim.lr=%g. Last good state: %s%s",
+                     t->state.step + 1, what, isnan(value) ? "nan" : "infinite",
+                     c->schedule.lr, c->schedule.warmup, (double)c->clip, t->dir,
+                     c->schedule.lr / 2.0, good, note);
+}
+
+/* --- evaluation --- */
 
 static tern_status evaluate(tern_trainer *t)
 {
@@ -222,27 +243,6 @@ static bool eval_is_due(const tern_trainer *t)
 }
 
 /* --- one step --- */
-
-/* What to do about a number that is not finite. Nothing has been changed: neither the
- * weights by this step, nor the checkpoints by these weights. */
-static tern_status not_finite(const tern_trainer *t, const char *what, double value)
-{
-    char good[TERN_PATH_MAX] = "none yet: the run starts again from its seed";
-    if (t->saved >= 0) TERN_TRY(tern_run_step_path(t->dir, t->saved, good));
-    const char *note = t->saved == t->state.step
-                           ? " (it leads straight to this; remove it to take the one "
-                             "before)"
-                           : "";
-    const tern_config *c = &t->config;
-    return tern_fail(TERN_ENUMERIC,
-                     "step %" PRId64 ": %s is %s; the step was not taken. Go on from "
-                     "the last good state with a lower optim.lr (now %g), a longer "
-                     "optim.warmup (%" PRId64 ") or a smaller optim.clip (%g): tern "
-                     "train --resume %s --set optim.lr=%g. Last good state: %s%s",
-                     t->state.step + 1, what, isnan(value) ? "nan" : "infinite",
-                     c->schedule.lr, c->schedule.warmup, (double)c->clip, t->dir,
-                     c->schedule.lr / 2.0, good, note);
-}
 
 /* Gradients of one step, summed over the micro-batches, each scaled to its part. */
 static tern_status gradients(tern_trainer *t, double *loss)

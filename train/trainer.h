@@ -39,14 +39,16 @@ typedef struct tern_train_event {
 typedef void (*tern_train_listener)(void *user, const tern_train_event *event);
 
 /* tern_trainer_new() - a fresh run in directory `out` (created; refused if it already
- * holds a run). config is resolved against the dataset here. `data` is borrowed. */
+ * holds a run, which is the case once it has a config.yaml). config is resolved against
+ * the dataset here. `data` is borrowed. One process at a time has a run's directory. */
 tern_status tern_trainer_new(const tern_config *config, const tern_dataset *data,
                              const char *out, tern_trainer **trainer);
 
-/* tern_trainer_resume() - continue the run in `dir` from its newest sound checkpoint;
- * `sets` override what may change. The dataset must have the fingerprint that the run
- * began with. metrics.jsonl is cut back to the checkpoint, so that it ends as an
- * uninterrupted run's does. */
+/* tern_trainer_resume() - continue the run in `dir` from its newest sound checkpoint,
+ * or from its seed if it died before the first. `sets` override what may change, and so
+ * may an edit of config.yaml. The dataset must have the fingerprint that the run began
+ * with. metrics.jsonl is cut back to the checkpoint, so that it ends as an
+ * uninterrupted run's does; newer checkpoints, which were damaged, are renamed. */
 tern_status tern_trainer_resume(const char *dir, const tern_dataset *data,
                                 const char *const *sets, size_t count,
                                 tern_trainer **trainer);
@@ -54,8 +56,11 @@ void tern_trainer_free(tern_trainer *t);
 
 /* tern_trainer_run() - until train.steps, or until *stop becomes nonzero (a signal
  * handler sets it): then the step is finished, a checkpoint saved, TERN_ESTOP returned.
- * A loss or gradient that is not finite saves the last good state and returns
- * TERN_ENUMERIC with what to try. listener may be NULL. */
+ * A loss, gradient or weight that is not finite: TERN_ENUMERIC with what to try; the
+ * step is not taken, and the newest checkpoint is the last good state, since one is
+ * written only when the gradients of its state are finite (the first one, of step 0,
+ * included). TERN_EIO (a full disk): the checkpoints written before are untouched.
+ * listener may be NULL. */
 tern_status tern_trainer_run(tern_trainer *t, const volatile sig_atomic_t *stop,
                              tern_train_listener listener, void *user);
 

@@ -3,6 +3,7 @@
  * or into a checkpoint. The uninterrupted run is the oracle. */
 #define _GNU_SOURCE
 #include <jansson.h>
+#include <malloc.h>
 #include <math.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -72,6 +73,24 @@ Test(trainer, resume_equals_uninterrupted_for_the_float_twin_with_sgd)
     train(&c, in_dir("whole"));
     stop_and_resume(&c, 13, in_dir("cut"));
     same_runs(in_dir("whole"), in_dir("cut"), "float");
+}
+
+/* One thread and the best kernels, then two threads and plain C: still the same. */
+Test(trainer, resume_with_other_threads_and_kernels_is_the_same)
+{
+    const tern_config c = small_config();
+    train(&c, in_dir("whole"));
+    stopper s = {.at = 9};
+    tern_trainer *t;
+    OK(tern_trainer_new(&c, data, in_dir("run"), &t));
+    FAILS(tern_trainer_run(t, &s.stop, stop_at, &s), TERN_ESTOP, "step 9");
+    tern_trainer_free(t);
+    tern_threads_set(2);
+    OK(tern_kernels_force(TERN_LEVEL_SCALAR));
+    OK(tern_trainer_resume(in_dir("run"), data, NULL, 0, &t));
+    OK(tern_trainer_run(t, NULL, NULL, NULL));
+    tern_trainer_free(t);
+    same_runs(in_dir("whole"), in_dir("run"), "threads and kernels");
 }
 
 /* --- kill -9 --- */
@@ -446,6 +465,29 @@ Test(trainer, a_damaged_newest_checkpoint_is_passed_over)
     same_runs(in_dir("whole"), in_dir("run"), "after damage");
     cr_expect(not(tern_file_exists(newest)));
     cr_expect(tern_file_exists(in_dir("run/checkpoints/step-00000013.h5.damaged")));
+}
+
+/* What a step needs it has after the first few: nothing is taken from the system later,
+ * and nothing is lost. Not under the sanitizers, whose allocator does not tell. */
+static size_t heap[25];
+
+static void note_heap(void *user, const tern_train_event *e)
+{
+    (void)user;
+    const struct mallinfo2 m = mallinfo2();
+    if (e->kind == TERN_EVENT_STEP) heap[e->step] = m.uordblks + m.hblkhd;
+}
+
+Test(trainer, steps_take_no_more_memory)
+{
+    tern_config c = small_config();
+    tern_trainer *t;
+    c.eval_every = c.checkpoint_every = 0;
+    OK(tern_trainer_new(&c, data, in_dir("run"), &t));
+    OK(tern_trainer_run(t, NULL, note_heap, NULL));
+    for (int step = 4; step <= 24; step++) /* the first line of metrics is at 3 */
+        cr_expect(eq(sz, heap[step], heap[3]), "step %d", step);
+    tern_trainer_free(t);
 }
 
 Test(trainer, metrics_are_what_they_say)
