@@ -16,7 +16,8 @@
 #include "kernels/float_kernels.h"
 #include "kernels/unroll.h"
 
-#define INLINE static inline __attribute__((always_inline))
+/* A loop written out (unroll.h), with an index of the type that sizes have here. */
+#define UNROLLED(i, n) TERN_UNROLL for (size_t i = 0; i < (n); i++)
 
 #define LANES_EACH16(n, call)                                                          \
     do {                                                                               \
@@ -32,7 +33,7 @@
     } while (0)
 
 /* y += a */
-INLINE void add_to(float *y, lanes a, size_t c)
+TERN_INLINE void add_to(float *y, lanes a, size_t c)
 {
     lanes_store_n(y, lanes_add(lanes_load_n(y, c), a), c);
 }
@@ -43,7 +44,7 @@ INLINE void add_to(float *y, lanes a, size_t c)
  * points, relative error 1.1e-8). Adding 1.5 * 2^23 rounds to an integer and leaves it
  * in the low bits. Below -104 the answer is 0, above 89 infinity; NaN stays NaN (the
  * order of arguments of max and min sees to that). */
-INLINE lanes exp_lanes(lanes x)
+TERN_INLINE lanes exp_lanes(lanes x)
 {
     const lanes shift = lanes_set(0x1.8p23f);
     x = lanes_min(lanes_set(89.0f), lanes_max(lanes_set(-104.0f), x));
@@ -62,7 +63,7 @@ INLINE lanes exp_lanes(lanes x)
 }
 
 /* 1 + exp(-x) */
-INLINE lanes one_plus_exp(lanes x)
+TERN_INLINE lanes one_plus_exp(lanes x)
 {
     return lanes_add(lanes_set(1.0f), exp_lanes(lanes_sub(lanes_set(0.0f), x)));
 }
@@ -101,8 +102,8 @@ static float max(const float *x, size_t n)
     return lanes_highest(m);
 }
 
-INLINE lanes exp_sum_step(const float *x, lanes scale, lanes shift, float *y, lanes s,
-                          size_t c)
+TERN_INLINE lanes exp_sum_step(const float *x, lanes scale, lanes shift, float *y,
+                               lanes s, size_t c)
 {
     const lanes t = lanes_mul(lanes_load_n(x, c), scale);
     const lanes e = exp_lanes(lanes_sub(t, shift));
@@ -124,13 +125,13 @@ static float exp_sum(const float *x, float scale, float shift, size_t n, float *
 /* --- RMSNorm --- */
 
 /* gain * v, or v where there is no gain. */
-INLINE lanes gained(const float *gain, size_t i, lanes v, size_t c)
+TERN_INLINE lanes gained(const float *gain, size_t i, lanes v, size_t c)
 {
     return gain ? lanes_mul(lanes_load_n(gain + i, c), v) : v;
 }
 
-INLINE void rms_scale_step(const float *x, lanes r, const float *gain, size_t i,
-                           float *y, size_t c)
+TERN_INLINE void rms_scale_step(const float *x, lanes r, const float *gain, size_t i,
+                                float *y, size_t c)
 {
     const lanes v = lanes_mul(r, lanes_load_n(x + i, c));
     lanes_store_n(y + i, gained(gain, i, v, c), c);
@@ -142,8 +143,8 @@ static void rms_scale(const float *x, float r, const float *gain, size_t n, floa
     LANES_EACH16(n, rms_scale_step(x, rr, gain, i, y, c));
 }
 
-INLINE lanes rms_dot_step(const float *x, lanes r, const float *gain, const float *dy,
-                          size_t i, lanes s, size_t c)
+TERN_INLINE lanes rms_dot_step(const float *x, lanes r, const float *gain,
+                               const float *dy, size_t i, lanes s, size_t c)
 {
     const lanes g = gained(gain, i, lanes_load_n(dy + i, c), c);
     return lanes_fma(g, lanes_mul(r, lanes_load_n(x + i, c)), s);
@@ -158,8 +159,9 @@ static float rms_dot(const float *x, float r, const float *gain, const float *dy
     return lanes_sum(s);
 }
 
-INLINE void rms_grad_step(const float *x, lanes r, const float *gain, const float *dy,
-                          lanes mean, size_t i, float *dx, size_t c)
+TERN_INLINE void rms_grad_step(const float *x, lanes r, const float *gain,
+                               const float *dy, lanes mean, size_t i, float *dx,
+                               size_t c)
 {
     const lanes g = gained(gain, i, lanes_load_n(dy + i, c), c);
     const lanes rx = lanes_mul(r, lanes_load_n(x + i, c));
@@ -174,8 +176,8 @@ static void rms_grad(const float *x, float r, const float *gain, const float *dy
     LANES_EACH16(n, rms_grad_step(x, rr, gain, dy, mm, i, dx, c));
 }
 
-INLINE void rms_gain_grad_step(const float *x, lanes r, const float *dy, float *dgain,
-                               size_t c)
+TERN_INLINE void rms_gain_grad_step(const float *x, lanes r, const float *dy,
+                                    float *dgain, size_t c)
 {
     const lanes rx = lanes_mul(r, lanes_load_n(x, c));
     const lanes d = lanes_fma(lanes_load_n(dy, c), rx, lanes_load_n(dgain, c));
@@ -191,8 +193,8 @@ static void rms_gain_grad(const float *x, float r, const float *dy, size_t n,
 
 /* --- rotary positions --- */
 
-INLINE void rope_step(const float *x, const float *cs, const float *sn, size_t half,
-                      lanes sign, bool add, float *y, size_t c)
+TERN_INLINE void rope_step(const float *x, const float *cs, const float *sn,
+                           size_t half, lanes sign, bool add, float *y, size_t c)
 {
     const lanes a = lanes_load_n(x, c), b = lanes_load_n(x + half, c);
     const lanes co = lanes_load_n(cs, c), si = lanes_mul(sign, lanes_load_n(sn, c));
@@ -216,7 +218,7 @@ static void rope(const float *x, const float *cos, const float *sin, size_t half
 
 /* --- activations --- */
 
-INLINE lanes activate(tern_activation f, lanes x)
+TERN_INLINE lanes activate(tern_activation f, lanes x)
 {
     if (f == TERN_SILU) return lanes_div(x, one_plus_exp(x));
     const lanes p = lanes_max(lanes_set(0.0f), x); /* NaN stays NaN */
@@ -224,7 +226,7 @@ INLINE lanes activate(tern_activation f, lanes x)
 }
 
 /* f(x) and f'(x). silu' = s (1 + x (1 - s)), s = 1 / (1 + exp(-x)). */
-INLINE void activate_both(tern_activation f, lanes x, lanes *value, lanes *slope)
+TERN_INLINE void activate_both(tern_activation f, lanes x, lanes *value, lanes *slope)
 {
     const lanes one = lanes_set(1.0f);
     if (f == TERN_SILU) {
@@ -238,7 +240,7 @@ INLINE void activate_both(tern_activation f, lanes x, lanes *value, lanes *slope
     }
 }
 
-INLINE void unary_step(tern_activation f, const float *x, float *y, size_t c)
+TERN_INLINE void unary_step(tern_activation f, const float *x, float *y, size_t c)
 {
     lanes_store_n(y, activate(f, lanes_load_n(x, c)), c);
 }
@@ -253,8 +255,8 @@ static void relu2(const float *x, size_t n, float *y)
     LANES_EACH16(n, unary_step(TERN_RELU2, x + i, y + i, c));
 }
 
-INLINE void unary_grad_step(tern_activation f, const float *x, const float *dy,
-                            float *dx, size_t c)
+TERN_INLINE void unary_grad_step(tern_activation f, const float *x, const float *dy,
+                                 float *dx, size_t c)
 {
     lanes value, slope;
     activate_both(f, lanes_load_n(x, c), &value, &slope);
@@ -272,8 +274,8 @@ static void relu2_grad(const float *x, const float *dy, size_t n, float *dx)
     LANES_EACH16(n, unary_grad_step(TERN_RELU2, x + i, dy + i, dx + i, c));
 }
 
-INLINE void glu_step(tern_activation f, const float *gate, const float *up, float *y,
-                     size_t c)
+TERN_INLINE void glu_step(tern_activation f, const float *gate, const float *up,
+                          float *y, size_t c)
 {
     const lanes a = activate(f, lanes_load_n(gate, c));
     lanes_store_n(y, lanes_mul(a, lanes_load_n(up, c)), c);
@@ -288,8 +290,8 @@ static void glu(tern_activation f, const float *gate, const float *up, size_t n,
         LANES_EACH16(n, glu_step(TERN_RELU2, gate + i, up + i, y + i, c));
 }
 
-INLINE void glu_grad_step(tern_activation f, const float *gate, const float *up,
-                          const float *dy, float *dgate, float *dup, size_t c)
+TERN_INLINE void glu_grad_step(tern_activation f, const float *gate, const float *up,
+                               const float *dy, float *dgate, float *dup, size_t c)
 {
     lanes value, slope;
     activate_both(f, lanes_load_n(gate, c), &value, &slope);
@@ -331,7 +333,7 @@ static void scale(float a, const float *x, size_t n, float *y)
     LANES_EACH16(n, lanes_store_n(y + i, lanes_mul(s, lanes_load_n(x + i, c)), c));
 }
 
-INLINE void mul_add_step(lanes a, const float *b, float *y, size_t c)
+TERN_INLINE void mul_add_step(lanes a, const float *b, float *y, size_t c)
 {
     lanes_store_n(y, lanes_fma(a, lanes_load_n(b, c), lanes_load_n(y, c)), c);
 }
@@ -365,8 +367,8 @@ static void dropout(const float *x, uint64_t seed, uint64_t first, float p, floa
 
 /* --- softmax's gradients --- */
 
-INLINE void softmax_grad_step(const float *y, const float *dy, lanes dot, float *dx,
-                              size_t c)
+TERN_INLINE void softmax_grad_step(const float *y, const float *dy, lanes dot,
+                                   float *dx, size_t c)
 {
     const lanes d = lanes_sub(lanes_load_n(dy, c), dot);
     lanes_store_n(dx, lanes_fma(lanes_load_n(y, c), d, lanes_load_n(dx, c)), c);
@@ -379,7 +381,8 @@ static void softmax_grad(const float *y, const float *dy, float dot, size_t n,
     LANES_EACH16(n, softmax_grad_step(y + i, dy + i, s, dx + i, c));
 }
 
-INLINE void exp_axpy_step(const float *x, lanes lse, lanes scale, float *d, size_t c)
+TERN_INLINE void exp_axpy_step(const float *x, lanes lse, lanes scale, float *d,
+                               size_t c)
 {
     const lanes e = exp_lanes(lanes_sub(lanes_load_n(x, c), lse));
     lanes_store_n(d, lanes_fma(scale, e, lanes_load_n(d, c)), c);
@@ -391,8 +394,8 @@ static void exp_axpy(const float *x, float lse, float scale, size_t n, float *d)
     LANES_EACH16(n, exp_axpy_step(x + i, l, s, d + i, c));
 }
 
-INLINE void attention_grad_step(float *s, float *dp, lanes scale, lanes lse,
-                                lanes delta, size_t c)
+TERN_INLINE void attention_grad_step(float *s, float *dp, lanes scale, lanes lse,
+                                     lanes delta, size_t c)
 {
     const lanes t = lanes_mul(lanes_load_n(s, c), scale);
     const lanes p = exp_lanes(lanes_sub(t, lse));
@@ -414,8 +417,8 @@ typedef struct adamw_lanes {
     lanes decay, beta1, rest1, beta2, rest2, step, root, eps, grad_scale;
 } adamw_lanes;
 
-INLINE void adamw_step(const adamw_lanes *a, const float *g, float *w, float *m,
-                       float *v, size_t c)
+TERN_INLINE void adamw_step(const adamw_lanes *a, const float *g, float *w, float *m,
+                            float *v, size_t c)
 {
     const lanes gs = lanes_mul(a->grad_scale, lanes_load_n(g, c));
     const lanes m1 = lanes_fma(a->beta1, lanes_load_n(m, c), lanes_mul(a->rest1, gs));
@@ -446,14 +449,14 @@ static void adamw(const tern_adamw_args *a, const float *g, size_t n, float *w,
 }
 
 /* gs * g + decay * w */
-INLINE lanes sgd_gradient(lanes gs, const float *g, lanes decay, const float *w,
-                          size_t c)
+TERN_INLINE lanes sgd_gradient(lanes gs, const float *g, lanes decay, const float *w,
+                               size_t c)
 {
     return lanes_fma(decay, lanes_load_n(w, c), lanes_mul(gs, lanes_load_n(g, c)));
 }
 
-INLINE void sgd_step(const lanes k[4], bool nesterov, const float *g, float *w,
-                     float *m, size_t c)
+TERN_INLINE void sgd_step(const lanes k[4], bool nesterov, const float *g, float *w,
+                          float *m, size_t c)
 {
     const lanes lr = k[0], mu = k[1], d = sgd_gradient(k[3], g, k[2], w, c);
     lanes u = d;

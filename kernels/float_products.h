@@ -7,48 +7,44 @@
 
 /* Columns [j, j + 16 * vecs) of rows [i, i + rows) of a chain product; c lanes of the
  * last vector exist. rows and vecs are constants wherever this is inlined. */
-INLINE void chain_block(const tern_chain *t, size_t i, size_t j, size_t rows,
-                        size_t vecs, size_t c)
+TERN_INLINE void chain_block(const tern_chain *t, size_t i, size_t j, size_t rows,
+                             size_t vecs, size_t c)
 {
     lanes acc[CHAIN_ROWS][CHAIN_VECS], b[CHAIN_VECS];
     float *y = t->c + i * t->c_row + j;
     const float *ap = t->a + i * t->a_row, *bp = t->b + j;
     const size_t a_row = t->a_row, a_col = t->a_col, b_row = t->b_row;
 
-    TERN_UNROLL for (size_t r = 0; r < rows; r++)
-        TERN_UNROLL for (size_t v = 0; v < vecs; v++) acc[r][v] =
-            t->add ? lanes_load_n(y + r * t->c_row + 16 * v, c) : lanes_set(0.0f);
+    UNROLLED (r, rows)
+        UNROLLED (v, vecs)
+            acc[r][v] =
+                t->add ? lanes_load_n(y + r * t->c_row + 16 * v, c) : lanes_set(0.0f);
     for (size_t p = t->k + i * t->slope; p > 0; p--, ap += a_col, bp += b_row) {
-        TERN_UNROLL for (size_t v = 0; v < vecs; v++) b[v] =
-            lanes_load_n(bp + 16 * v, c);
-        TERN_UNROLL for (size_t r = 0; r < rows; r++)
-        {
+        UNROLLED (v, vecs) b[v] = lanes_load_n(bp + 16 * v, c);
+        UNROLLED (r, rows) {
             const lanes a = lanes_set(ap[r * a_row]);
-            TERN_UNROLL for (size_t v = 0; v < vecs; v++) acc[r][v] =
-                lanes_fma(a, b[v], acc[r][v]);
+            UNROLLED (v, vecs) acc[r][v] = lanes_fma(a, b[v], acc[r][v]);
         }
     }
     /* The triangle: term s of those beyond the first row's is for rows s + 1 .. */
-    if (t->slope)
-        TERN_UNROLL for (size_t s = 0; s + 1 < rows; s++, ap += a_col, bp += b_row)
-        {
-            TERN_UNROLL for (size_t v = 0; v < vecs; v++) b[v] =
-                lanes_load_n(bp + 16 * v, c);
-            TERN_UNROLL for (size_t r = 1; r < rows; r++)
-            {
+    if (t->slope) {
+        UNROLLED (s, rows - 1) {
+            UNROLLED (v, vecs) b[v] = lanes_load_n(bp + 16 * v, c);
+            UNROLLED (r, rows) {
                 if (r <= s) continue;
                 const lanes a = lanes_set(ap[r * a_row]);
-                TERN_UNROLL for (size_t v = 0; v < vecs; v++) acc[r][v] =
-                    lanes_fma(a, b[v], acc[r][v]);
+                UNROLLED (v, vecs) acc[r][v] = lanes_fma(a, b[v], acc[r][v]);
             }
+            ap += a_col;
+            bp += b_row;
         }
-    TERN_UNROLL for (size_t r = 0; r < rows; r++)
-        TERN_UNROLL for (size_t v = 0; v < vecs; v++)
-            lanes_store_n(y + r * t->c_row + 16 * v, acc[r][v], c);
+    }
+    UNROLLED (r, rows)
+        UNROLLED (v, vecs) lanes_store_n(y + r * t->c_row + 16 * v, acc[r][v], c);
 }
 
 /* All rows of the columns that start at j. */
-INLINE void chain_columns(const tern_chain *t, size_t j, size_t vecs, size_t c)
+TERN_INLINE void chain_columns(const tern_chain *t, size_t j, size_t vecs, size_t c)
 {
     const size_t m = t->m;
     size_t i = 0;
@@ -70,50 +66,46 @@ static void chain(const tern_chain *t)
 }
 
 /* c elements of row j of w at column p; w is float, or fp16 bits. */
-INLINE lanes dot_weight(const void *w, size_t j, size_t k, size_t p, size_t c,
-                        bool half)
+TERN_INLINE lanes dot_weight(const void *w, size_t j, size_t k, size_t p, size_t c,
+                             bool half)
 {
     if (half) return lanes_load_half((const uint16_t *)w + j * k + p, c);
     return lanes_load_n((const float *)w + j * k + p, c);
 }
 
 /* One step of c elements for rows x cols sums. */
-INLINE void dot_step(lanes acc[DOT_ROWS][DOT_COLS], const float *x, const void *w,
-                     size_t j, size_t k, size_t p, size_t c, size_t rows, size_t cols,
-                     bool half)
+TERN_INLINE void dot_step(lanes acc[DOT_ROWS][DOT_COLS], const float *x, const void *w,
+                          size_t j, size_t k, size_t p, size_t c, size_t rows,
+                          size_t cols, bool half)
 {
     lanes a[DOT_ROWS];
-    TERN_UNROLL for (size_t r = 0; r < rows; r++) a[r] = lanes_load_n(x + r * k + p, c);
-    TERN_UNROLL for (size_t q = 0; q < cols; q++)
-    {
+    UNROLLED (r, rows) a[r] = lanes_load_n(x + r * k + p, c);
+    UNROLLED (q, cols) {
         const lanes b = dot_weight(w, j + q, k, p, c, half);
-        TERN_UNROLL for (size_t r = 0; r < rows; r++) acc[r][q] =
-            lanes_fma(a[r], b, acc[r][q]);
+        UNROLLED (r, rows) acc[r][q] = lanes_fma(a[r], b, acc[r][q]);
     }
 }
 
 /* y[0..rows][0..cols] = rows of x times rows j.. of w. */
-INLINE void dot_block(const float *x, const void *w, size_t j, size_t k, float *y,
-                      size_t ldy, size_t rows, size_t cols, bool half)
+TERN_INLINE void dot_block(const float *x, const void *w, size_t j, size_t k, float *y,
+                           size_t ldy, size_t rows, size_t cols, bool half)
 {
     lanes acc[DOT_ROWS][DOT_COLS];
-    TERN_UNROLL for (size_t r = 0; r < rows; r++)
-        TERN_UNROLL for (size_t q = 0; q < cols; q++) acc[r][q] = lanes_set(0.0f);
+    UNROLLED (r, rows)
+        UNROLLED (q, cols) acc[r][q] = lanes_set(0.0f);
     size_t p = 0;
     for (; p + 16 <= k; p += 16) dot_step(acc, x, w, j, k, p, 16, rows, cols, half);
     if (p < k) dot_step(acc, x, w, j, k, p, k - p, rows, cols, half);
-    TERN_UNROLL for (size_t r = 0; r < rows; r++)
-    {
+    UNROLLED (r, rows) {
         if (cols == DOT_COLS)
             lanes_sums(acc[r], y + r * ldy);
         else
-            TERN_UNROLL for (size_t q = 0; q < cols; q++) y[r * ldy + q] =
-                lanes_sum(acc[r][q]);
+            UNROLLED (q, cols) y[r * ldy + q] = lanes_sum(acc[r][q]);
     }
 }
 
-INLINE void dot_rows(const float *x, size_t m, size_t k, const void *w, size_t j,
-                     float *y, size_t ldy, size_t cols, bool half)
+TERN_INLINE void dot_rows(const float *x, size_t m, size_t k, const void *w, size_t j,
+                          float *y, size_t ldy, size_t cols, bool half)
 {
     size_t i = 0;
     for (; i + DOT_ROWS <= m; i += DOT_ROWS)
@@ -122,8 +114,8 @@ INLINE void dot_rows(const float *x, size_t m, size_t k, const void *w, size_t j
 }
 
 /* Rows of x in groups that stay in the first-level cache while w passes by. */
-INLINE void dot_tile(const float *x, size_t m, size_t k, const void *w, size_t n,
-                     float *y, size_t ldy, bool half)
+TERN_INLINE void dot_tile(const float *x, size_t m, size_t k, const void *w, size_t n,
+                          float *y, size_t ldy, bool half)
 {
     const size_t fit = (16 << 10) / (sizeof(float) * (k + 1)) / DOT_ROWS * DOT_ROWS;
     const size_t step = fit > DOT_ROWS ? fit : DOT_ROWS;

@@ -243,6 +243,14 @@ Test(rows, dropout_keeps_and_scales)
     }
     /* A binomial count: five standard deviations. */
     cr_expect(lt(dbl, fabs((double)kept - 0.7 * MANY), 5.0 * sqrt(0.21 * MANY)));
+    /* Draws that lie any power of two apart agree by chance only. */
+    for (size_t lag = 1; lag <= MANY / 2; lag *= 2) {
+        size_t same = 0;
+        for (size_t i = 0; i < MANY - lag; i++)
+            same += (y[i] == 0.0f) == (y[i + lag] == 0.0f);
+        cr_expect(lt(dbl, fabs((double)same / (double)(MANY - lag) - 0.58), 0.02),
+                  "lag %zu", lag);
+    }
     tern_free(x), tern_free(y);
 }
 
