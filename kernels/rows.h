@@ -8,8 +8,8 @@
  *
  * which a vector unit of any width up to 16 can do. exp is tern's own (float_body.h: a
  * polynomial in fused multiply-adds, relative error below 2e-7); gelu's erf and the
- * logarithm of a loss are libm's, in double. Infinities and NaNs pass through as in IEEE
- * arithmetic; only the payload bits of a NaN are not promised.
+ * logarithm of a loss are libm's, in double. Infinities and NaNs pass through as in
+ * IEEE arithmetic; only the payload bits of a NaN are not promised.
  *
  * "dx +=" means added to what is there. In and out may be the same array where said.
  * All are parallel (OpenMP) over rows or columns, and never allocate.
