@@ -16,8 +16,9 @@
 /* Floats of a Q8_0 matrix that are unpacked at a time: the second level cache holds
  * them until they are multiplied. */
 enum { BLOCK_FLOATS = 1 << 17 };
-/* Weights of a float tensor that are looked at together. */
-enum { PIECE = 256 };
+/* Weights of a float tensor that are looked at together; and weights that one thread
+ * unpacks alone. */
+enum { PIECE = 256, SERIAL = 1 << 14 };
 
 static tern_status out_of_memory(const char *path, const tern_gguf_tensor *t)
 {
@@ -278,6 +279,17 @@ void tern_matrix_row(const tern_matrix *w, size_t r, float *y)
     tern_decode_floats(type, in + r * tern_ggml_bytes(type, w->cols), w->cols, y);
 }
 
+/* Rows [first, first + n) as floats. Few are not worth waking the threads for. */
+static void unpack_rows(const tern_matrix *w, size_t first, size_t n, float *y)
+{
+    if (n * w->cols <= SERIAL) {
+        for (size_t r = 0; r < n; r++) tern_matrix_row(w, first + r, y + r * w->cols);
+        return;
+    }
+#pragma omp parallel for num_threads(tern_threads())
+    for (size_t r = 0; r < n; r++) tern_matrix_row(w, first + r, y + r * w->cols);
+}
+
 void tern_matrix_multiply(const tern_matrix *w, const float *x, size_t m,
                           float *scratch, float *y, size_t ldy)
 {
@@ -292,9 +304,7 @@ void tern_matrix_multiply(const tern_matrix *w, const float *x, size_t m,
     const size_t block = block_rows(w);
     for (size_t first = 0; first < w->rows; first += block) {
         const size_t n = w->rows - first < block ? w->rows - first : block;
-#pragma omp parallel for num_threads(tern_threads())
-        for (size_t r = 0; r < n; r++)
-            tern_matrix_row(w, first + r, scratch + r * w->cols);
+        unpack_rows(w, first, n, scratch);
         tern_dot_matmul(x, m, w->cols, scratch, n, y + first, ldy);
     }
 }

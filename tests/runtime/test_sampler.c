@@ -4,6 +4,7 @@
 #include <criterion/new/assert.h>
 #include <criterion/parameterized.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,12 +70,10 @@ static void oracle(const tern_sampler *s, const float *logits, const int32_t *re
 static int32_t sample(tern_sampler *s, const float *logits, const int32_t *recent,
                       size_t count)
 {
+    static max_align_t scratch[V]; /* see setup */
     float copy[V];
-    void *scratch = malloc(tern_sample_scratch(V));
     memcpy(copy, logits, sizeof copy);
-    const int32_t id = tern_sample(s, copy, V, recent, count, scratch);
-    free(scratch);
-    return id;
+    return tern_sample(s, copy, V, recent, count, scratch);
 }
 
 /* Draw many, and compare the counts with the oracle. Ids expected fewer than 8 times
@@ -111,6 +110,7 @@ static void check(tern_sampler s, uint64_t seed, const int32_t *recent, size_t c
 static void setup(void)
 {
     cr_assert(tern_kernels_init() == TERN_OK);
+    cr_assert(tern_sample_scratch(V) <= V * sizeof(max_align_t));
 }
 
 TestSuite(sampler, .init = setup);
@@ -169,7 +169,7 @@ Test(sampler, penalty)
 Test(sampler, everything_together)
 {
     static const int32_t recent[] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
-    for (uint64_t seed = 20; seed < 30; seed++) {
+    for (uint64_t seed = 20; seed < 24; seed++) {
         const tern_sampler s = {.temperature = 0.8f,
                                 .top_k = 20,
                                 .top_p = 0.85f,
@@ -239,8 +239,24 @@ Test(sampler, impossible_logits)
     for (int i = 0; i < 200; i++) count[sample(&s, logits, NULL, 0)]++;
     cr_expect(eq(int, count[8] + count[10], 200));
     cr_expect(count[8] > 50 && count[10] > 50);
+    s.top_k = 2; /* what is no number is not among the two most probable */
+    memset(count, 0, sizeof count);
+    for (int i = 0; i < 200; i++) count[sample(&s, logits, NULL, 0)]++;
+    cr_expect(count[8] > 50 && count[10] > 50);
     logits[20] = INFINITY;
     cr_expect(eq(i32, sample(&s, logits, NULL, 0), 20));
+}
+
+Test(sampler, repeats_are_penalised_once)
+{
+    static const int32_t recent[] = {5, 5, 5};
+    float logits[V] = {0};
+    tern_sampler s = PLAIN;
+    s.temperature = 0.0f;
+    s.repeat_penalty = 1.2f;
+    logits[5] = 2.0f;
+    logits[6] = 1.5f; /* between 2 / 1.2 and 2 / 1.44 */
+    cr_expect(eq(i32, sample(&s, logits, recent, 3), 5));
 }
 
 static void refused(tern_sampler s, const char *part)

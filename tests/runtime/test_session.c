@@ -137,6 +137,15 @@ Test(session, llama_agrees_with_oracle)
     for (size_t i = 0; i < 4; i++) agrees(&s, floats[i], floats[i], 5e-7);
 }
 
+/* More rows than are unpacked at a time. */
+Test(session, large_vocabulary_agrees_with_oracle)
+{
+    tern_spec s = BITNET;
+    s.vocab = 4500;
+    s.layers = 1;
+    agrees(&s, TERN_GGML_Q2_0, TERN_GGML_Q8_0, 5e-7);
+}
+
 /* --- bit for bit --- */
 
 /* All logits of `ids`, the text cut into pieces of lengths from `cuts`, repeated. */
