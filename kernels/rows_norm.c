@@ -12,6 +12,7 @@
 
 enum {
     SERIAL = 1 << 13, /* floats: below this a second thread does not pay */
+    BLOCK = 1 << 15,  /* floats of x (and of dy) that a block of rows holds */
     COLS = 64         /* columns that a thread sums at a time */
 };
 
@@ -29,27 +30,38 @@ void tern_rmsnorm_rows(const float *x, const float *gain, float eps, size_t rows
     }
 }
 
+/* dgain over rows [first, end), one thread per group of columns. A thread meets its
+ * group again in the next call, so each column is one sum over all rows in order. */
+static void gain_gradient(const float *x, const float *rstd, const float *dy,
+                          size_t first, size_t end, size_t cols, float *dgain)
+{
+    const tern_float_kernels *k = tern_float_active;
+#pragma omp for schedule(static) nowait
+    for (size_t c = 0; c < cols; c += COLS) {
+        const size_t n = cols - c < COLS ? cols - c : COLS;
+        for (size_t i = first; i < end; i++)
+            k->rms_gain_grad(x + i * cols + c, rstd[i], dy + i * cols + c, n,
+                             dgain + c);
+    }
+}
+
+/* In blocks of rows that the second-level cache holds for dgain's turn. */
 void tern_rmsnorm_rows_backward(const float *x, const float *gain, const float *rstd,
                                 const float *dy, size_t rows, size_t cols, float *dx,
                                 float *dgain)
 {
     const tern_float_kernels *k = tern_float_active;
+    const size_t step = BLOCK / cols + 1;
 #pragma omp parallel num_threads(tern_threads()) if (rows * cols > SERIAL)
-    {
+    for (size_t first = 0; first < rows; first += step) {
+        const size_t end = rows - first < step ? rows : first + step;
 #pragma omp for schedule(static) nowait
-        for (size_t i = 0; i < rows; i++) {
+        for (size_t i = first; i < end; i++) {
             const float *xi = x + i * cols, *dyi = dy + i * cols;
             const float sum = k->rms_dot(xi, rstd[i], gain, dyi, cols);
             k->rms_grad(xi, rstd[i], gain, dyi, sum / (float)cols, cols, dx + i * cols);
         }
-        /* Each thread sums its own columns over the rows in order. */
-#pragma omp for schedule(static)
-        for (size_t c = 0; c < (dgain ? cols : 0); c += COLS) {
-            const size_t n = cols - c < COLS ? cols - c : COLS;
-            for (size_t i = 0; i < rows; i++)
-                k->rms_gain_grad(x + i * cols + c, rstd[i], dy + i * cols + c, n,
-                                 dgain + c);
-        }
+        if (dgain) gain_gradient(x, rstd, dy, first, end, cols, dgain);
     }
 }
 

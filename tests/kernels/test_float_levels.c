@@ -11,7 +11,7 @@
 #include "kernels/float_kernels.h"
 #include "tests/kernels/float_levels.h"
 
-enum { SPAN = 1 << 15, OUTPUTS = 4, MAX_OUT = OUTPUTS * SPAN, GUARD = 32 };
+enum { SPAN = 1 << 17, OUTPUTS = 4, MAX_OUT = OUTPUTS * SPAN, GUARD = 32 };
 
 typedef struct inputs {
     float *a, *b, *c, *d;
@@ -196,9 +196,9 @@ Test(float_levels, small_rows_have_the_same_bits)
 
 Test(float_levels, large_rows_have_the_same_bits)
 {
-    compare(85, 384);  /* all functions in parallel */
+    compare(300, 384); /* all functions in parallel */
     compare(3, 10007); /* few long rows */
-    compare(431, 76);  /* a partial group of columns */
+    compare(1700, 76); /* several blocks of rows, a partial group of columns */
 }
 
 /* What is not a number must pass through, the same way, and never trap. */
