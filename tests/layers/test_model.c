@@ -217,6 +217,66 @@ Test(model, bits_do_not_depend_on_the_instruction_set)
     }
 }
 
+/* Logits of one batch, and the arena bytes that they took. */
+static size_t logits(tern_model *m, bool inference, float *out)
+{
+    int32_t ids[ROWS];
+    random_ids(ids, 4);
+    tern_tape *t = tern_tape_new(0);
+    tern_tape_set_inference(t, inference);
+    const tern_var *y = tern_model_logits(t, m, ids, BATCH, TIME, 0.1f);
+    cr_assert(eq(int, tern_tape_status(t), TERN_OK), "%s", tern_tape_message(t));
+    memcpy(out, y->val, ROWS * VOCAB * sizeof(float));
+    const size_t bytes = tern_tape_bytes(t);
+    tern_tape_free(t);
+    return bytes;
+}
+
+/* Evaluation computes the same bits and, since every value is released when it has been
+ * used, holds no more for six layers than for two. */
+Test(model, evaluation_keeps_nothing)
+{
+    float training[ROWS * VOCAB], evaluation[ROWS * VOCAB];
+    for (int i = 0; i < 4; i++) {
+        tern_spec spec = small_spec(i & 1 ? TERN_ARCH_LLAMA : TERN_ARCH_BITNET,
+                                    i & 2 ? TERN_QUANT_TERNARY : TERN_QUANT_NONE);
+        size_t bytes[2];
+        for (int deep = 0; deep < 2; deep++) {
+            tern_model *m;
+            spec.layers = deep ? 6 : 2;
+            cr_assert(eq(int, tern_model_new(&spec, &m), TERN_OK));
+            cr_assert(eq(int, tern_model_init(m, 0.05f, 3), TERN_OK));
+            const size_t kept = logits(m, false, training);
+            bytes[deep] = logits(m, true, evaluation);
+            cr_expect(eq(int, memcmp(training, evaluation, sizeof training), 0));
+            cr_expect(lt(sz, bytes[deep], kept / 2));
+            tern_model_free(m);
+        }
+        /* Six layers have more vars, a hundred bytes each, but no more values. */
+        cr_expect(lt(sz, bytes[1], bytes[0] + bytes[0] / 4), "%zu and %zu bytes",
+                  bytes[0], bytes[1]);
+    }
+}
+
+/* From the second step on a tape has all the memory that it needs. */
+Test(model, steps_reach_a_steady_state)
+{
+    int32_t ids[ROWS];
+    random_ids(ids, 4);
+    tern_model *m = new_model(TERN_ARCH_BITNET, TERN_QUANT_TERNARY);
+    tern_tape *t = tern_tape_new(1 << 16);
+    size_t reserved = 0;
+    for (int step = 0; step < 5; step++) {
+        tern_tape_reset(t);
+        tern_var *loss = tern_model_loss(t, m, ids, ids, BATCH, TIME, 0.1f);
+        cr_assert(eq(int, tern_tape_backward(t, loss), TERN_OK));
+        if (step == 1) reserved = tern_tape_reserved(t);
+    }
+    cr_expect(eq(sz, tern_tape_reserved(t), reserved));
+    tern_tape_free(t);
+    tern_model_free(m);
+}
+
 /* The embedding in fp16 is the embedding that fp16 holds: rounding it changes nothing,
  * and the gradient goes to the unrounded master. */
 Test(model, half_embedding_rounds_the_forward_only)
