@@ -146,6 +146,13 @@ static void expand(const uint8_t *tiles, size_t r, size_t cols, float *t)
  * 32 bits. */
 enum { ROW_CHUNK = 192, GROUP = 4, SHORT_SUM_TILES = 16 };
 
+/* Fix the order of additions here: gcc would add the four steps of a tile as a tree,
+ * which needs more registers than there are. */
+static inline void settle(__m256i v[2])
+{
+    __asm__("" : "+x"(v[0]), "+x"(v[1]));
+}
+
 TERN_INLINE void short_sums(const int8_t *q, size_t stride, const uint8_t *tile,
                             size_t tiles, int rows, __m256i sum[][2])
 {
@@ -167,6 +174,7 @@ TERN_INLINE void short_sums(const int8_t *q, size_t stride, const uint8_t *tile,
                 words[r][1] =
                     _mm256_add_epi16(words[r][1], _mm256_maddubs_epi16(u1, x));
             }
+            TERN_UNROLLED (r, rows) settle(words[r]);
             t0 = _mm256_srli_epi16(t0, 2);
             t1 = _mm256_srli_epi16(t1, 2);
         }

@@ -1,14 +1,13 @@
-/* ternary.h - the arithmetic of BitNet b1.58: quantise weights and activations,
- * multiply.
+/* ternary.h - the arithmetic of BitNet b1.58: quantise weights, activations; multiply.
  *
  * Source: Ma et al., "The Era of 1-bit LLMs", arXiv:2402.17764, eq. (1)-(3), and
  * "Training Tips, Code and FAQ". Where eq. (1) divides by (scale + eps) we use
  * max(scale, eps), as the authors' code does; and the scale is rounded to fp16 inside
  * the quantiser, so that every packed format carries it exactly (our one departure).
  *
- *     weights       gamma = fp16(max(mean |W|, 1e-5)),  t = clamp(rne(W / gamma), -1,
- * 1) activations   s = 127 / max(max |x|, 1e-5),       q = clamp(rne(x * s), -128, 127)
- *     product       y = (sum_k q_k * t_k) * (gamma / s)
+ *     weights      gamma = fp16(max(mean |W|, 1e-5)), t = clamp(rne(W / gamma), -1, 1)
+ *     activations  s = 127 / max(max |x|, 1e-5),      q = clamp(rne(x * s), -128, 127)
+ *     product      y = (sum_k q_k * t_k) * (gamma / s)
  *
  * rne rounds half to even. The sum is an int32 and exact, so codes, scales and sums are
  * the same on every CPU, at every level and for any number of threads. y is one int32
@@ -54,9 +53,11 @@ static inline size_t tern_ternary_bytes(size_t rows, size_t cols)
 }
 
 /* tern_ternary_quantize() - quantise float weights into `out`, whose rows, cols and
- * codes the caller has set. w   in   (rows, cols) row-major Returns TERN_ENUMERIC if w
- * holds a NaN or an infinity; out is then untouched. |w| is summed in double in a fixed
- * order. Parallel. */
+ * codes the caller has set.
+ *   w    in   (rows, cols) row-major
+ * Returns TERN_ENUMERIC if w holds a NaN or an infinity, or if the mean magnitude is
+ * beyond fp16; out is then untouched. |w| is summed in double in a fixed order.
+ * Parallel. */
 tern_status tern_ternary_quantize(const float *w, tern_ternary *out);
 
 /* From and to row-major codes (rows, cols) in {-1, 0, 1}. from_codes trusts its input.
@@ -112,7 +113,7 @@ void tern_dequantize_rows(const tern_qrows *x, size_t first, size_t n, float *y,
  *   add  in   (m, n) row length ldy, or NULL; may be y itself
  *   y    out  (m, n) row length ldy
  * Serves m = 1 (decode) and large m (training, prefill) with the same result per row.
- * Parallel over output; never allocates. */
+ * cols up to 2^23, so that no sum overflows. Parallel over output; never allocates. */
 void tern_ternary_matmul(const tern_qrows *x, const tern_ternary *w, const float *add,
                          float *y, size_t ldy);
 
