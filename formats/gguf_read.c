@@ -121,7 +121,9 @@ static const char *shown(tern_gguf_string s, char out[SHOWN])
     size_t n = s.bytes < SHOWN - 4 ? s.bytes : SHOWN - 4;
     for (size_t i = 0; i < n; i++) {
         const unsigned char b = (unsigned char)s.data[i];
-        out[i] = (char)(b < 0x20 || b == 0x7f ? '?' : b);
+        out[i] = (char)(b == '\n' || b == '\t' || b == '\r' ? ' '
+                        : b < 0x20 || b == 0x7f             ? '?'
+                                                            : b);
     }
     strcpy(out + n, n < s.bytes ? "..." : "");
     return out;
