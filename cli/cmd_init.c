@@ -75,7 +75,7 @@ static tern_status resolve(const options *o, tern_config *c)
 static tern_status save(const options *o, const tern_config *c, tern_model *model,
                         const tern_tokenizer *t, char path[TERN_PATH_MAX])
 {
-    const tern_progress_state state = {.val = NAN, .best_val = NAN};
+    const tern_progress_state state = {.val = (double)NAN, .best_val = (double)NAN};
     char *yaml;
     TERN_TRY(tern_path_join(path, o->out, "checkpoints"));
     TERN_TRY(tern_make_dirs(path));
