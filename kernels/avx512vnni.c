@@ -299,11 +299,8 @@ TERN_INLINE void quad_group(const quad *k, size_t i, int rows, int panels)
     __m512i sum[GROUP][QUAD];
     TERN_UNROLLED (r, rows) {
         const __m512i start = _mm512_set1_epi32(-b->sum[k->row0 + i + (size_t)r]);
-        TERN_UNROLLED (p, panels) {
+        TERN_UNROLLED (p, panels)
             sum[r][p] = k->tile ? k->partial[i + (size_t)r][p] : start;
-            /* The output is on its way while the sums are computed. */
-            if (last) __builtin_prefetch(b->y + at + (size_t)r * b->ldy + 16 * p, 1);
-        }
     }
     quad_dots(k, i, rows, panels, sum);
     TERN_UNROLLED (r, rows) {
