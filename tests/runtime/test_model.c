@@ -352,6 +352,7 @@ Test(model, damaged_files_do_no_harm)
     enum { MUTANTS = 1500, HEAD = 1600 };
     tern_map map;
     size_t opened = 0;
+    tern_threads_set(1); /* small matrices, many times */
     toy_write(&model, path);
     MUST(tern_map_open(path, &map));
     const size_t bytes = map.bytes;
