@@ -376,7 +376,7 @@ Test(trainer, best_is_the_lowest_evaluation)
     const tern_config c = small_config();
     train(&c, in_dir("run"));
     char *metrics = metrics_of(in_dir("run"));
-    double best = INFINITY;
+    double best = (double)INFINITY;
     for (char *line = strtok(metrics, "\n"); line; line = strtok(NULL, "\n")) {
         const char *loss = strstr(line, "\"loss\":");
         if (strstr(line, "\"event\":\"eval\""))
