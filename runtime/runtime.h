@@ -40,7 +40,8 @@ size_t tern_runtime_bytes(const tern_runtime *m); /* memory held, with the map *
 
 /* --- sessions --- */
 
-/* context: longest sequence, 0 for the model's. TERN_EMEM, TERN_EARG. */
+/* context: longest sequence, 0 for the model's, which is also the most. TERN_EMEM,
+ * TERN_EARG. Memory is reserved, and taken from the system as it is used. */
 tern_status tern_session_new(const tern_runtime *m, int64_t context,
                              tern_session **out);
 void tern_session_free(tern_session *s);
@@ -61,7 +62,9 @@ int64_t tern_session_context(const tern_session *s); /* ids at most */
 void tern_session_truncate(tern_session *s, int64_t n);
 
 /* For verification: called with every quantised activation block as it is computed, in
- * the order of the forward pass. NULL turns it off. */
+ * the order of the forward pass (of each 512 ids, where a call has more). `where` is
+ * the layer that reads it: blk.N.attn_q (also k and v), attn_output, ffn_gate (also
+ * up), ffn_down. NULL turns it off. */
 typedef void (*tern_codes_probe)(void *user, const char *where, const int8_t *codes,
                                  size_t rows, size_t cols, size_t stride,
                                  const float *scale);
@@ -80,10 +83,12 @@ typedef struct tern_sampler {
 
 /* TERN_EARG names a parameter out of its range. */
 tern_status tern_sampler_check(const tern_sampler *s);
-/* Bytes of scratch that tern_sample needs for this vocabulary. */
+/* Bytes of scratch that tern_sample needs for this vocabulary, aligned as malloc
+ * does. */
 size_t tern_sample_scratch(int64_t vocab);
-/* One id. Filters in the order penalty, top_k, top_p, min_p, temperature... as
- * documented in sampler.c. logits (V) is modified; recent: ids for the penalty. */
+/* One id. Filters in the order penalty, top_k, top_p, min_p, temperature; sampler.c
+ * gives the formulas. logits (V) is modified; recent: ids for the penalty, of which
+ * those outside the vocabulary are ignored. */
 int32_t tern_sample(tern_sampler *s, float *logits, int64_t vocab,
                     const int32_t *recent, size_t recent_count, void *scratch);
 
