@@ -258,13 +258,18 @@ int tern_h5_version(const tern_h5 *f)
 
 /* --- arrays --- */
 
+/* chunk 0: contiguous. Without times: equal content makes equal files. */
 static hid_t create_array(tern_h5 *f, const char *name, tern_h5_type type, hid_t space,
-                          hid_t layout)
+                          hsize_t chunk)
 {
     const hid_t links = H5Pcreate(H5P_LINK_CREATE);
+    const hid_t layout = H5Pcreate(H5P_DATASET_CREATE);
     H5Pset_create_intermediate_group(links, 1);
+    H5Pset_obj_track_times(layout, false);
+    if (chunk) H5Pset_chunk(layout, 1, &chunk);
     const hid_t set =
         H5Dcreate2(f->file, name, file_type(type), space, links, layout, H5P_DEFAULT);
+    drop(layout);
     drop(links);
     return set;
 }
@@ -280,7 +285,7 @@ tern_status tern_h5_write(tern_h5 *f, const char *name, const tern_h5_shape *sha
         empty |= shape->dims[i] == 0;
     }
     const hid_t space = H5Screate_simple(shape->rank, dims, NULL);
-    const hid_t set = create_array(f, name, shape->type, space, H5P_DEFAULT);
+    const hid_t set = create_array(f, name, shape->type, space, 0);
     const bool good =
         set >= 0 && (empty || H5Dwrite(set, memory_type(shape->type), H5S_ALL, H5S_ALL,
                                        H5P_DEFAULT, data) >= 0);
@@ -293,12 +298,9 @@ tern_status tern_h5_write(tern_h5 *f, const char *name, const tern_h5_shape *sha
 static hid_t open_growing(tern_h5 *f, const char *name, tern_h5_type type)
 {
     if (tern_h5_has(f, name)) return H5Dopen2(f->file, name, H5P_DEFAULT);
-    const hsize_t zero = 0, any = H5S_UNLIMITED, chunk = CHUNK;
+    const hsize_t zero = 0, any = H5S_UNLIMITED;
     const hid_t space = H5Screate_simple(1, &zero, &any);
-    const hid_t layout = H5Pcreate(H5P_DATASET_CREATE);
-    H5Pset_chunk(layout, 1, &chunk);
-    const hid_t set = create_array(f, name, type, space, layout);
-    drop(layout);
+    const hid_t set = create_array(f, name, type, space, CHUNK);
     drop(space);
     return set;
 }
