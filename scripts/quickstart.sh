@@ -39,7 +39,7 @@ if [ -z "$corpus" ]; then
 else
     say "2. Your corpus: $corpus"
 fi
-show tern data "$corpus" -o "$run/corpus.h5" --tokenizer bpe:1024
+show tern data "$corpus" -o "$run/corpus.h5" --tokenizer bpe:2048
 
 say "3. Train half of the steps, as if you had stopped there"
 half=$(($(sed -n 's/^ *steps: *\([0-9]*\).*/\1/p' configs/tales.yaml) / 2))
