@@ -11,7 +11,7 @@ if(NOT TERN_RUNTIME_ONLY)
   list(APPEND folders autograd layers optim train export)
   string(PREPEND TERN_PC_LIBS "-ltern_export -ltern_train -ltern_data -ltern_h5file "
          "-ltern_layers -ltern_optim -ltern_autograd -ltern_gemm ")
-  string(APPEND TERN_PC_REQUIRES " libcyaml libxxhash hdf5")
+  string(APPEND TERN_PC_REQUIRES " libcyaml yaml-0.1 libxxhash hdf5")
 endif()
 
 install(TARGETS tern RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})

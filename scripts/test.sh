@@ -52,9 +52,13 @@ ASAN_OPTIONS="log_path=$leaks/asan:detect_leaks=1" \
     LSAN_OPTIONS="suppressions=$PWD/tests/lsan.supp:print_suppressions=0" \
     UBSAN_OPTIONS="print_stacktrace=1" \
     run sanitize -LE slow --quiet
-if [ -n "$(ls -A "$leaks")" ]; then
+# LeakSanitizer's own tracer can crash beside OpenMP threads ("Tracer caught signal"):
+# such a log holds no finding.
+found=$(grep -lE 'ERROR: |runtime error|SUMMARY: ' -r "$leaks" || true)
+if [ -n "$found" ]; then
     echo "sanitizer reports:"
-    head -n 40 "$leaks"/* | head -n 200
+    # shellcheck disable=SC2086 # a list of files
+    head -n 40 $found | head -n 200
     exit 1
 fi
 
