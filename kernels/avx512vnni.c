@@ -290,30 +290,44 @@ TERN_INLINE void quad_dots(const quad *k, size_t i, int rows, int panels,
     }
 }
 
+/* The outputs of a group; add is NULL or not for all of them. */
+TERN_INLINE void quad_finish(__m512i sum[][QUAD], const float *factor, const float *add,
+                             float *y, size_t ldy, int rows, int panels, __mmask16 tail)
+{
+    TERN_UNROLLED (r, rows) {
+        const __m512 f = _mm512_set1_ps(factor[r]);
+        TERN_UNROLLED (p, panels)
+            finish(sum[r][p], f, add ? add + 16 * p : NULL, y + 16 * p,
+                   p == panels - 1 ? tail : lanes(16));
+        if (add) add += ldy;
+        y += ldy;
+    }
+}
+
 /* `rows` rows of the chunk, from row i, times `panels` unpacked panels. */
 TERN_INLINE void quad_group(const quad *k, size_t i, int rows, int panels)
 {
     const tern_matmul_block *b = k->block;
-    const size_t at = (k->row0 + i) * b->ldy + k->panel * TERN_PANEL_ROWS;
-    const int last = k->tile + k->tiles == b->tiles;
-    __m512i sum[GROUP][QUAD];
-    TERN_UNROLLED (r, rows) {
-        const __m512i start = _mm512_set1_epi32(-b->sum[k->row0 + i + (size_t)r]);
-        TERN_UNROLLED (p, panels)
-            sum[r][p] = k->tile ? k->partial[i + (size_t)r][p] : start;
-    }
+    __m512i sum[GROUP][QUAD], (*partial)[QUAD] = k->partial + i;
+    if (k->tile == 0)
+        TERN_UNROLLED (r, rows)
+            TERN_UNROLLED (p, panels)
+                sum[r][p] = _mm512_set1_epi32(-b->sum[k->row0 + i + (size_t)r]);
+    else
+        TERN_UNROLLED (r, rows)
+            TERN_UNROLLED (p, panels) sum[r][p] = partial[r][p];
+
     quad_dots(k, i, rows, panels, sum);
-    TERN_UNROLLED (r, rows) {
-        const __m512 factor = _mm512_set1_ps(k->factor[i + (size_t)r]);
-        TERN_UNROLLED (p, panels) {
-            const size_t o = at + (size_t)r * b->ldy + TERN_PANEL_ROWS * (size_t)p;
-            if (last)
-                finish(sum[r][p], factor, b->add ? b->add + o : NULL, b->y + o,
-                       p == panels - 1 ? k->tail : lanes(16));
-            else
-                k->partial[i + (size_t)r][p] = sum[r][p];
-        }
-    }
+
+    const size_t at = (k->row0 + i) * b->ldy + k->panel * TERN_PANEL_ROWS;
+    if (k->tile + k->tiles < b->tiles)
+        TERN_UNROLLED (r, rows)
+            TERN_UNROLLED (p, panels) partial[r][p] = sum[r][p];
+    else if (b->add)
+        quad_finish(sum, k->factor + i, b->add + at, b->y + at, b->ldy, rows, panels,
+                    k->tail);
+    else
+        quad_finish(sum, k->factor + i, NULL, b->y + at, b->ldy, rows, panels, k->tail);
 }
 
 TERN_INLINE void quad_rows(const quad *k, int panels)
