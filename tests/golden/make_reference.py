@@ -114,7 +114,7 @@ def dump(ref, c):
 
 def run(ref, c, arrays):
     """The losses of c.iters steps on sequences that can be learnt: x -> 3 x + 1."""
-    torch.set_default_dtype(torch.float64)
+    torch.set_default_dtype(torch.float64 if c.dtype == "f64" else torch.float32)
     model = ref.Model(c)
     model.load_state_dict({k[2:]: torch.from_numpy(v) for k, v in arrays.items()
                            if k.startswith("w/")}, strict=False)

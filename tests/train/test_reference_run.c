@@ -7,7 +7,10 @@
 #include "optim/optim.h"
 #include "tests/golden/golden_model.h"
 
-static const double STEP_TOL = 1e-5, RUN_TOL = 1e-5;
+/* The first step of Adam is lr g / |g|, also where g is hardly above rounding: there
+ * the sign of an element is open, and the tensor's error larger than that of the
+ * gradient. */
+static const double STEP_TOL = 1e-4, RUN_TOL = 1e-5;
 
 ParameterizedTestParameters(reference_run, one_adamw_step)
 {
