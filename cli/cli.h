@@ -62,6 +62,9 @@ tern_status tern_common_apply(const tern_common *c);
 /* "tern: <message of the failure>" on standard error; returns TERN_EXIT_FAILED. */
 int tern_report_failure(void);
 
+/* A number, or null where JSON has none for it (NaN: not known yet). */
+json_t *tern_json_number(double x);
+
 /* Print and release a JSON document. */
 void tern_print_json(json_t *document);
 

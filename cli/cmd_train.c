@@ -223,11 +223,6 @@ static tern_status open_run(const options *o, tern_dataset **data, tern_trainer 
     return tern_run_data_remember(o->out, o->data);
 }
 
-static json_t *number_or_null(double x)
-{
-    return isfinite(x) ? json_real(x) : json_null();
-}
-
 static void print_end(const options *o, const tern_trainer *t, const char *dir)
 {
     tern_progress_state state;
@@ -241,8 +236,8 @@ static void print_end(const options *o, const tern_trainer *t, const char *dir)
         tern_print_json(
             json_pack("{s:s, s:s, s:I, s:I, s:o, s:o}", "run", dir, "checkpoint", path,
                       "step", (json_int_t)tern_trainer_step_count(t), "tokens",
-                      (json_int_t)state.tokens, "val_loss", number_or_null(state.val),
-                      "best_val_loss", number_or_null(state.best_val)));
+                      (json_int_t)state.tokens, "val_loss", tern_json_number(state.val),
+                      "best_val_loss", tern_json_number(state.best_val)));
         return;
     }
     fprintf(stderr, "done: %s\nnext: tern export %s -o model.gguf\n", path, dir);

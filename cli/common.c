@@ -103,6 +103,11 @@ int tern_report_failure(void)
     return TERN_EXIT_FAILED;
 }
 
+json_t *tern_json_number(double x)
+{
+    return isfinite(x) ? json_real(x) : json_null();
+}
+
 void tern_print_json(json_t *document)
 {
     json_dumpf(document, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));

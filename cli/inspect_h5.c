@@ -1,16 +1,11 @@
 /* inspect_h5.c - what is in a checkpoint or a dataset. */
-#include <math.h>
 #include <stdlib.h>
 
+#include "cli/cli.h"
 #include "cli/inspect.h"
 #include "data/dataset.h"
 #include "layers/model.h"
 #include "train/checkpoint.h"
-
-static json_t *number_or_null(double x)
-{
-    return isfinite(x) ? json_real(x) : json_null();
-}
 
 static json_t *describe_param(const tern_param *p)
 {
@@ -53,8 +48,8 @@ static tern_status describe_checkpoint(tern_checkpoint *c, json_t **out)
         "{s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:s, s:I, s:I, s:s, s:o}", "file",
         tern_checkpoint_path(c), "kind", "checkpoint", "tern_version",
         tern_checkpoint_version(c), "step", (json_int_t)s->step, "tokens",
-        (json_int_t)s->tokens, "val_loss", number_or_null(s->val), "best_val_loss",
-        number_or_null(s->best_val), "tokenizer", tokenizer, "parameters",
+        (json_int_t)s->tokens, "val_loss", tern_json_number(s->val), "best_val_loss",
+        tern_json_number(s->best_val), "tokenizer", tokenizer, "parameters",
         (json_int_t)tern_spec_params(spec), "ternary_parameters",
         (json_int_t)tern_spec_ternary_params(spec), "config", yaml, "tensors", tensors);
     tern_model_free(model);
