@@ -7,6 +7,7 @@
 # performance.md says which). The machines we have are noisy, so the programs alternate,
 # and the medians of the rounds are compared. PyTorch gets its fair setting: the right
 # BLAS core, two threads, a malloc that keeps its blocks; tcmalloc if it is installed.
+# PYTHON names the interpreter that has torch (default python3).
 set -euo pipefail
 ref=$1 preset=${2:-nano} rounds=${3:-5} seconds=${4:-10}
 cd "$(dirname "$0")/.."
@@ -17,7 +18,7 @@ torch() {
     OMP_NUM_THREADS=2 OPENBLAS_CORETYPE=SkylakeX ATEN_CPU_CAPABILITY=avx512 \
         MALLOC_MMAP_THRESHOLD_=4000000000 MALLOC_TRIM_THRESHOLD_=8000000000 \
         MALLOC_TOP_PAD_=200000000 LD_PRELOAD=$preload \
-        python3 "$ref" bench --preset "$preset" --quant "$1" --seconds "$seconds" |
+        "${PYTHON:-python3}" "$ref" bench --preset "$preset" --quant "$1" --seconds "$seconds" |
         sed -n 's/.*| \([0-9]*\) tokens\/s.*peak RSS \([0-9]*\) MiB.*/\1 \2/p'
 }
 
