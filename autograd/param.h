@@ -25,6 +25,8 @@ typedef struct tern_param {
     int64_t rows, cols; /* a vector is (1, n) */
     tern_form form;
     bool decay;     /* does weight decay apply? matrices yes, gains no */
+    bool hidden;    /* a matrix from activations to activations, for optimizers that
+                       treat those as one thing (muon); set by tern_linear_init() */
     float *val;     /* (rows, cols) master */
     float *grad;    /* (rows, cols), accumulates until tern_param_zero_grad */
     float *image;   /* HALF: the rounded values as float; else NULL */

@@ -14,6 +14,7 @@ bool tern_linear_init(tern_linear *l, tern_params *list, const char *name, int64
     l->weight = tern_params_add(list, name, out, in, form);
     if (!l->weight) return false;
     l->weight->decay = true; /* also a matrix of one row */
+    l->weight->hidden = true;
     return true;
 }
 

@@ -17,6 +17,7 @@ struct tern_optim {
     size_t count, slots;
     const char *slot_names[TERN_OPTIM_MAX_SLOTS];
     float **state; /* (slots, count) */
+    float *scratch;
 };
 
 static const tern_rule *find_rule(tern_optim_kind kind)
@@ -24,6 +25,7 @@ static const tern_rule *find_rule(tern_optim_kind kind)
     static const tern_rule *const rules[] = {
         [TERN_ADAMW] = &tern_rule_adamw,
         [TERN_SGD] = &tern_rule_sgd,
+        [TERN_MUON] = &tern_rule_muon,
     };
     const size_t known = sizeof rules / sizeof *rules;
     return (size_t)kind < known ? rules[kind] : NULL;
@@ -40,10 +42,24 @@ static bool alloc_state(tern_optim *o)
     if (!o->state) return false;
     for (size_t i = 0; i < o->slots * o->count; i++) {
         const tern_param *p = o->params[i % o->count];
+        if (o->rule->keeps && !o->rule->keeps(p, i / o->count)) continue;
         o->state[i] = tern_calloc((size_t)(p->rows * p->cols), sizeof(float));
         if (!o->state[i]) return false;
     }
     return true;
+}
+
+/* What the largest parameter needs. */
+static bool alloc_scratch(tern_optim *o)
+{
+    size_t most = 0;
+    for (size_t i = 0; o->rule->scratch && i < o->count; i++) {
+        const size_t n = o->rule->scratch(o->params[i]);
+        if (n > most) most = n;
+    }
+    if (!most) return true;
+    o->scratch = tern_calloc(most, sizeof *o->scratch);
+    return o->scratch != NULL;
 }
 
 tern_status tern_optim_new(const tern_optim_config *c, tern_param *const *params,
@@ -59,7 +75,7 @@ tern_status tern_optim_new(const tern_optim_config *c, tern_param *const *params
         o->rule = rule;
         o->params = params;
         o->count = count;
-        if (alloc_state(o)) {
+        if (alloc_state(o) && alloc_scratch(o)) {
             *out = o;
             return TERN_OK;
         }
@@ -73,6 +89,7 @@ void tern_optim_free(tern_optim *o)
 {
     if (!o) return;
     for (size_t i = 0; o->state && i < o->slots * o->count; i++) tern_free(o->state[i]);
+    tern_free(o->scratch);
     free(o->state);
     free(o);
 }
@@ -97,8 +114,11 @@ static tern_status check_step(const tern_optim *o, const tern_step *s)
 tern_status tern_optim_step(tern_optim *o, int64_t step, float lr, float weight_decay,
                             float grad_scale)
 {
-    tern_step s = {
-        .step = step, .lr = lr, .weight_decay = weight_decay, .grad_scale = grad_scale};
+    tern_step s = {.step = step,
+                   .lr = lr,
+                   .weight_decay = weight_decay,
+                   .grad_scale = grad_scale,
+                   .scratch = o->scratch};
     TERN_TRY(check_step(o, &s));
     for (size_t i = 0; i < o->count; i++) {
         tern_param *p = o->params[i];

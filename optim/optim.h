@@ -12,18 +12,19 @@
 #include "autograd/param.h"
 #include "base/status.h"
 
-typedef enum tern_optim_kind { TERN_ADAMW, TERN_SGD } tern_optim_kind;
+typedef enum tern_optim_kind { TERN_ADAMW, TERN_SGD, TERN_MUON } tern_optim_kind;
 
 typedef struct tern_optim_config {
     tern_optim_kind kind;
-    float beta1, beta2, eps; /* adamw */
-    float momentum;          /* sgd */
-    int nesterov;            /* sgd */
+    float beta1, beta2, eps; /* adamw; muon: for what is not hidden */
+    float momentum;          /* sgd, muon */
+    int nesterov;            /* sgd, muon */
 } tern_optim_config;
 
 typedef struct tern_optim tern_optim;
 
-/* `params` is borrowed and must outlive the optimizer. TERN_EMEM. */
+/* `params` is borrowed and must outlive the optimizer. TERN_EARG names an option out of
+ * range; TERN_EMEM; muon multiplies matrices: what tern_blas_init() returns. */
 tern_status tern_optim_new(const tern_optim_config *c, tern_param *const *params,
                            size_t count, tern_optim **out);
 void tern_optim_free(tern_optim *o);
@@ -35,8 +36,9 @@ void tern_optim_free(tern_optim *o);
 tern_status tern_optim_step(tern_optim *o, int64_t step, float lr, float weight_decay,
                             float grad_scale);
 
-/* State for checkpoints: slot names ("m", "v"), and the array of slot s of parameter p
- * (same size as the parameter). */
+/* State for checkpoints: slot names ("m", "v"), and the array of slot s of parameter p:
+ * the size of the parameter, or NULL where it keeps none (muon has no v of a matrix).
+ */
 size_t tern_optim_slots(const tern_optim *o);
 const char *tern_optim_slot_name(const tern_optim *o, size_t slot);
 float *tern_optim_slot(tern_optim *o, size_t slot, size_t param);

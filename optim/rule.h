@@ -14,6 +14,7 @@ enum { TERN_OPTIM_MAX_SLOTS = 4 };
 typedef struct tern_step {
     int64_t step; /* from 1 */
     float lr, weight_decay, grad_scale;
+    float *scratch; /* as many floats as the rule asked for */
 } tern_step;
 
 typedef struct tern_rule {
@@ -22,11 +23,16 @@ typedef struct tern_rule {
     tern_status (*check)(const tern_optim_config *c);
     /* Names of the state arrays that this config needs, ended by NULL. */
     const char *const *(*slots)(const tern_optim_config *c);
-    /* p->val from p->grad and the state: one pointer per slot, (rows, cols) each. */
+    /* Does parameter p have state array `slot`? NULL: it has all. */
+    bool (*keeps)(const tern_param *p, size_t slot);
+    /* Floats of scratch for the update of p. NULL: none. */
+    size_t (*scratch)(const tern_param *p);
+    /* p->val from p->grad and the state: one pointer per slot, (rows, cols) each,
+     * NULL where the parameter does not keep it. */
     void (*update)(const tern_optim_config *c, const tern_step *s, tern_param *p,
                    float *const *state);
 } tern_rule;
 
-extern const tern_rule tern_rule_adamw, tern_rule_sgd;
+extern const tern_rule tern_rule_adamw, tern_rule_sgd, tern_rule_muon;
 
 #endif /* TERN_OPTIM_RULE_H */

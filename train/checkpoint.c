@@ -54,6 +54,7 @@ static tern_status write_tensors(tern_h5 *f, tern_model *m, tern_optim *o)
         tensor_path(path, "params", "", p->name);
         TERN_TRY(tern_h5_write(f, path, &shape, p->val));
         for (size_t s = 0; s < slots; s++) {
+            if (!tern_optim_slot(o, s, i)) continue;
             tensor_path(path, "optim", tern_optim_slot_name(o, s), p->name);
             TERN_TRY(tern_h5_write(f, path, &shape, tern_optim_slot(o, s, i)));
         }
@@ -240,6 +241,7 @@ static tern_status read_slots(tern_checkpoint *c, const tern_params *list,
     for (size_t s = 0; s < tern_optim_slots(o); s++) {
         for (size_t i = 0; i < list->count; i++) {
             const tern_param *p = list->items[i];
+            if (!tern_optim_slot(o, s, i)) continue;
             tensor_path(path, "optim", tern_optim_slot_name(o, s), p->name);
             TERN_TRY(read_tensor(c->file, path, p, tern_optim_slot(o, s, i)));
         }

@@ -75,8 +75,11 @@ static const tern_option table[] = {
     {"train", "log_every", TERN_OPT_INT, AT(log_every), 1, 1e12, LIVE, NULL, "10",
      "steps between lines of metrics.jsonl"},
     /* --- optim --- */
-    {"optim", "kind", TERN_OPT_CHOICE, AT(optim.kind), 0, 0, 0, "adamw sgd", "adamw",
-     "the optimizer"},
+    {"optim", "kind", TERN_OPT_CHOICE, AT(optim.kind), 0, 0, 0, "adamw sgd muon",
+     "adamw",
+     "the optimizer; muon gives matrices between layers orthogonal updates, and the "
+     "rest "
+     "to adamw"},
     {"optim", "lr", TERN_OPT_REAL, AT(schedule.lr), 0, 1000, ABOVE | LIVE, NULL, "1e-3",
      "peak learning rate"},
     {"optim", "min_lr", TERN_OPT_REAL, AT(schedule.min_lr), 0, 1000, LIVE, NULL, "1e-4",
@@ -95,15 +98,15 @@ static const tern_option table[] = {
      "pull of matrices to zero, times the learning rate; two_stage drops it at half "
      "time"},
     {"optim", "beta1", TERN_OPT_FLOAT, AT(optim.beta1), 0, 0.9999, 0, NULL, "0.9",
-     "adamw: memory of the mean of the gradient"},
+     "adamw and muon: memory of the mean of the gradient"},
     {"optim", "beta2", TERN_OPT_FLOAT, AT(optim.beta2), 0, 0.99999, 0, NULL, "0.95",
-     "adamw: memory of its mean square"},
+     "adamw and muon: memory of its mean square"},
     {"optim", "eps", TERN_OPT_FLOAT, AT(optim.eps), 0, 1, ABOVE, NULL, "1e-8",
-     "adamw: smallest divisor"},
+     "adamw and muon: smallest divisor"},
     {"optim", "momentum", TERN_OPT_FLOAT, AT(optim.momentum), 0, 0.9999, 0, NULL, "0.9",
-     "sgd: memory of past steps"},
+     "sgd and muon: memory of past steps"},
     {"optim", "nesterov", TERN_OPT_FLAG, AT(optim.nesterov), 0, 0, 0, NULL, "true",
-     "sgd: look ahead along the momentum"},
+     "sgd and muon: look ahead along the momentum"},
     {"optim", "clip", TERN_OPT_FLOAT, AT(clip), 0, 1e6, LIVE, NULL, "1",
      "longest gradient (global norm); a longer one is scaled down; 0: never"},
 };

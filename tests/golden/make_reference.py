@@ -14,7 +14,8 @@ For each of the VARIANTS below, <name>.golden has
     the weights u/... after one AdamW step (what `ref_bitnet.py dump` makes);
     run_x, run_y (steps, B, T) and run_loss (steps): the losses of a training run from the
     same weights with warm-up, cosine, clipping and AdamW, as in `ref_bitnet.py train`.
-optimizers.golden has the parameters after each of eight steps of AdamW and SGD.
+optimizers.golden has the parameters after each of eight steps of AdamW and SGD, muon.golden
+those of six steps of Muon.
 
 File format, read by golden.h: records of one line "name type count\\n" followed by the
 little-endian numbers; types f32, f64, i32.
@@ -203,6 +204,53 @@ def optimizers_file():
     return b"".join(out)
 
 
+def orthogonal(u):
+    """Newton-Schulz as Keller Jordan gives it: five steps on u / |u|, the tall transposed."""
+    x = u / u.norm()
+    tall = x.shape[0] > x.shape[1]
+    x = x.T if tall else x
+    for _ in range(5):
+        a = x @ x.T
+        x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
+    return x.T if tall else x
+
+
+def muon_file():
+    """Six steps of Muon (Jordan 2024, scaled as arXiv:2502.16982 does) on a wide, a square and
+    a tall matrix, and of torch's AdamW beside it on a gain."""
+    torch.set_default_dtype(torch.float64)
+    steps, shapes, decay = 6, ((5, 7), (6, 6), (9, 4), (1, 9)), 0.1
+    rng = torch.Generator().manual_seed(11)
+
+    def normal(*shape):
+        return torch.randn(*shape, generator=rng).float().double()
+
+    start = [normal(*s) for s in shapes]
+    grads = [[normal(*s) for s in shapes] for _ in range(steps)]
+    lrs = [0.01 * (1 + i) / steps for i in range(steps)]
+    out = [record("lr", "f64", lrs)]
+    for i, s in enumerate(start):
+        out.append(record(f"start{i}", "f32", s))
+        out.append(record(f"grad{i}", "f32", torch.stack([g[i] for g in grads])))
+    for name, nesterov in (("muon", True), ("muon_plain", False)):
+        weights, seen = [s.clone() for s in start[:3]], []
+        moments = [torch.zeros_like(w) for w in weights]
+        gain = torch.nn.Parameter(start[3].clone())
+        adamw = torch.optim.AdamW([gain], lr=1.0, betas=(0.9, 0.99), eps=1e-8, weight_decay=0.0)
+        for lr, grad in zip(lrs, grads):
+            for i, w in enumerate(weights):
+                moments[i] = 0.95 * moments[i] + grad[i]
+                u = grad[i] + 0.95 * moments[i] if nesterov else moments[i]
+                weights[i] = w * (1 - lr * decay) - lr * 0.2 * max(w.shape) ** 0.5 * orthogonal(u)
+            adamw.param_groups[0]["lr"] = lr
+            gain.grad = grad[3].clone()
+            adamw.step()
+            seen.append([w.clone() for w in weights] + [gain.detach().clone()])
+        for i in range(len(shapes)):
+            out.append(record(f"{name}{i}", "f64", torch.stack([s[i] for s in seen])))
+    return b"".join(out)
+
+
 def write(folder, name, data):
     path = os.path.join(folder, name + ".golden")
     with open(path, "wb") as f:
@@ -232,6 +280,7 @@ def main():
         print(write(c.out, name, best[1]) + ", " + best[2], flush=True)
     if not c.only:
         print(write(c.out, "optimizers", optimizers_file()))
+        print(write(c.out, "muon", muon_file()))
 
 
 if __name__ == "__main__":
