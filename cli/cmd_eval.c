@@ -14,12 +14,12 @@
 
 typedef struct options {
     tern_common common;
-    const char *model, *data;
+    const char *model;
     bool best;
-    long tokens;
+    tern_eval_text text;
 } options;
 
-enum { KEY_BEST = 0x2000, KEY_TOKENS };
+enum { KEY_BEST = 0x2000, KEY_TOKENS, KEY_STRIDE };
 
 static const struct argp_option table[] = {
     {"data", 'd', "FILE", 0,
@@ -34,6 +34,10 @@ static const struct argp_option table[] = {
      0},
 #endif
     {"tokens", KEY_TOKENS, "N", 0, "Only the first N tokens (default: all)", 0},
+    {"stride", KEY_STRIDE, "N", 0,
+     "Tokens from one window to the next (default: the model's context). Half of the "
+     "context takes twice the time, and no token is predicted from less than half",
+     0},
     {0},
 };
 
@@ -45,13 +49,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         state->child_inputs[0] = &o->common;
         return 0;
     case 'd':
-        o->data = arg;
+        o->text.data = arg;
         return 0;
     case KEY_BEST:
         o->best = true;
         return 0;
     case KEY_TOKENS:
-        o->tokens = tern_arg_int(state, "--tokens", arg, 1, INT64_MAX);
+        o->text.max_tokens = tern_arg_int(state, "--tokens", arg, 1, INT64_MAX);
+        return 0;
+    case KEY_STRIDE:
+        o->text.stride = tern_arg_int(state, "--stride", arg, 1, INT64_MAX);
         return 0;
     case ARGP_KEY_ARG:
         if (o->model) argp_error(state, "one model only, not \"%s\" as well", arg);
@@ -101,7 +108,7 @@ int tern_cmd_eval(int argc, char **argv)
         .doc =
             "Measure how well a model predicts text: nats per token, perplexity, bits "
             "per byte."
-            "\vThe text is cut into windows as long as the model's context and every "
+            "\vThe text is cut into windows as long as the model's context, and every "
             "token but the first is scored once, so the result is the same number "
             "every "
             "time. Bits per byte compare models with different tokenizers.\n\n"
@@ -116,11 +123,9 @@ int tern_cmd_eval(int argc, char **argv)
     tern_status s = tern_common_apply(&o.common);
     if (s == TERN_OK) {
         if (tern_is_gguf(o.model))
-            s = tern_eval_exported(o.model, o.data, o.tokens, tern_bar_update, &bar,
-                                   &f);
+            s = tern_eval_exported(o.model, &o.text, tern_bar_update, &bar, &f);
         else
-            s = tern_eval_trained(o.model, o.best, o.data, o.tokens, tern_bar_update,
-                                  &bar, &f);
+            s = tern_eval_trained(o.model, o.best, &o.text, tern_bar_update, &bar, &f);
     }
     tern_bar_end(&bar);
     if (s != TERN_OK) return tern_report_failure();

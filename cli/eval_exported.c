@@ -2,6 +2,7 @@
  * runtime. */
 #include "cli/eval_model.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,13 +15,20 @@
 typedef struct scorer {
     tern_session *session;
     float *logits, *losses, *lse;
-    int64_t window, vocab;
+    int64_t window, stride, vocab;
 } scorer;
 
-static tern_status scorer_init(scorer *c, const tern_runtime *m)
+static tern_status scorer_init(scorer *c, const tern_runtime *m, int64_t stride)
 {
     const tern_spec *s = tern_runtime_spec(m);
-    *c = (scorer){.window = s->context, .vocab = s->vocab};
+    *c = (scorer){.window = s->context,
+                  .stride = stride ? stride : s->context,
+                  .vocab = s->vocab};
+    if (c->stride > c->window)
+        return tern_fail(TERN_EARG,
+                         "--stride %" PRId64 " is above the model's context (%" PRId64
+                         "), which would leave tokens unscored",
+                         c->stride, c->window);
     TERN_TRY(tern_session_new(m, 0, &c->session));
     c->logits = malloc((size_t)(c->window * c->vocab) * sizeof *c->logits);
     c->losses = malloc((size_t)c->window * sizeof *c->losses);
@@ -42,26 +50,29 @@ static tern_status score(scorer *c, const int32_t *ids, int64_t count,
                          tern_eval_progress progress, void *user, double *sum)
 {
     double total = 0.0;
-    for (int64_t at = 0; at + 1 < count; at += c->window) {
-        const int64_t left = count - 1 - at, n = left < c->window ? left : c->window;
+    for (int64_t done = 0; done + 1 < count;) {
+        const int64_t fresh = done ? c->stride : c->window, skip = c->window - fresh;
+        const int64_t left = count - 1 - done, scored = left < fresh ? left : fresh;
+        const int64_t at = done - skip, n = skip + scored;
         tern_session_truncate(c->session, 0);
         TERN_TRY(tern_session_eval_all(c->session, ids + at, n, c->logits));
         tern_cross_entropy_rows(c->logits, ids + at + 1, (size_t)n, (size_t)c->vocab,
                                 c->losses, c->lse);
-        for (int64_t i = 0; i < n; i++) total += (double)c->losses[i];
-        progress((double)(at + n) / (double)count, user);
+        for (int64_t i = skip; i < n; i++) total += (double)c->losses[i];
+        done += scored;
+        progress((double)done / (double)count, user);
     }
     *sum = total;
     return TERN_OK;
 }
 
 static tern_status eval_ids(const tern_model_file *m, const tern_heldout *text,
-                            tern_eval_progress progress, void *user,
+                            int64_t stride, tern_eval_progress progress, void *user,
                             tern_eval_figures *out)
 {
     scorer c = {0};
     double sum = 0.0;
-    tern_status s = scorer_init(&c, m->runtime);
+    tern_status s = scorer_init(&c, m->runtime, stride);
     if (s == TERN_OK) s = score(&c, text->ids, text->count, progress, user, &sum);
     scorer_free(&c);
     if (s != TERN_OK) return s;
@@ -74,20 +85,20 @@ static tern_status eval_ids(const tern_model_file *m, const tern_heldout *text,
     return TERN_OK;
 }
 
-tern_status tern_eval_exported(const char *model, const char *data, int64_t max_tokens,
+tern_status tern_eval_exported(const char *model, const tern_eval_text *what,
                                tern_eval_progress progress, void *user,
                                tern_eval_figures *out)
 {
-    if (!data) return tern_fail(TERN_EARG, "on which text? give --data FILE");
+    if (!what->data) return tern_fail(TERN_EARG, "on which text? give --data FILE");
     tern_model_file m;
     TERN_TRY(tern_model_file_open(model, true, &m));
     tern_heldout text = {0};
-    tern_status s = tern_heldout_open(data, m.tokenizer, max_tokens, &text);
-    if (s == TERN_OK) s = eval_ids(&m, &text, progress, user, out);
+    tern_status s = tern_heldout_open(what->data, m.tokenizer, what->max_tokens, &text);
+    if (s == TERN_OK) s = eval_ids(&m, &text, what->stride, progress, user, out);
     tern_heldout_free(&text);
     tern_model_file_close(&m);
     if (s != TERN_OK) return s;
     snprintf(out->model, sizeof out->model, "%s", model);
-    snprintf(out->data, sizeof out->data, "%s", data);
+    snprintf(out->data, sizeof out->data, "%s", what->data);
     return TERN_OK;
 }

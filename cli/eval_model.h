@@ -17,15 +17,22 @@ typedef struct tern_eval_figures {
 
 typedef void (*tern_eval_progress)(double fraction, void *user);
 
-/* A GGUF file, by the runtime. max_tokens 0: all. */
-tern_status tern_eval_exported(const char *model, const char *data, int64_t max_tokens,
+/* Which text, and how much of it at a time. */
+typedef struct tern_eval_text {
+    const char *data;   /* a dataset or a text; NULL: a run's own */
+    int64_t max_tokens; /* 0: all */
+    int64_t stride;     /* as train/eval.h has it; 0: the model's context */
+} tern_eval_text;
+
+/* A GGUF file, by the runtime. */
+tern_status tern_eval_exported(const char *model, const tern_eval_text *text,
                                tern_eval_progress progress, void *user,
                                tern_eval_figures *out);
 
-/* A run or checkpoint, by training's forward pass. data NULL: the run's own. In the
- * runtime-only build an error that says so. */
-tern_status tern_eval_trained(const char *run, bool best, const char *data,
-                              int64_t max_tokens, tern_eval_progress progress,
-                              void *user, tern_eval_figures *out);
+/* A run or checkpoint, by training's forward pass. In the runtime-only build an error
+ * that says so. */
+tern_status tern_eval_trained(const char *run, bool best, const tern_eval_text *text,
+                              tern_eval_progress progress, void *user,
+                              tern_eval_figures *out);
 
 #endif /* TERN_CLI_EVAL_MODEL_H */

@@ -5,11 +5,11 @@
 
 #ifdef TERN_RUNTIME_ONLY
 
-tern_status tern_eval_trained(const char *run, bool best, const char *data,
-                              int64_t max_tokens, tern_eval_progress progress,
-                              void *user, tern_eval_figures *out)
+tern_status tern_eval_trained(const char *run, bool best, const tern_eval_text *text,
+                              tern_eval_progress progress, void *user,
+                              tern_eval_figures *out)
 {
-    (void)best, (void)data, (void)max_tokens, (void)progress, (void)user, (void)out;
+    (void)best, (void)text, (void)progress, (void)user, (void)out;
     return tern_fail(TERN_EFORMAT,
                      "%s: not a GGUF file, and this build of tern only runs models",
                      run);
@@ -36,7 +36,7 @@ static tern_status open_text(const char *run, const char *data, const tern_token
 }
 
 static tern_status eval_checkpoint(tern_checkpoint *c, const tern_dataset *d,
-                                   tern_split split, int64_t max_tokens,
+                                   tern_split split, const tern_eval_text *text,
                                    tern_eval_progress progress, void *user,
                                    tern_eval_result *out)
 {
@@ -50,16 +50,18 @@ static tern_status eval_checkpoint(tern_checkpoint *c, const tern_dataset *d,
              tern_model_spec(model)->vocab)
         s = tern_fail(TERN_EARG, "the dataset's vocabulary is larger than the model's");
     else
-        s = tern_eval(tape, model, d, split, max_tokens, progress, user, out);
+        s = tern_eval(tape, model, d, split, text->max_tokens, text->stride, progress,
+                      user, out);
     tern_tape_free(tape);
     tern_model_free(model);
     return s;
 }
 
-tern_status tern_eval_trained(const char *run, bool best, const char *data,
-                              int64_t max_tokens, tern_eval_progress progress,
-                              void *user, tern_eval_figures *out)
+tern_status tern_eval_trained(const char *run, bool best, const tern_eval_text *text,
+                              tern_eval_progress progress, void *user,
+                              tern_eval_figures *out)
 {
+    const char *data = text->data;
     tern_checkpoint *c;
     tern_dataset *d = NULL;
     tern_split split;
@@ -67,7 +69,7 @@ tern_status tern_eval_trained(const char *run, bool best, const char *data,
     TERN_TRY(tern_run_find(run, best, out->model));
     TERN_TRY(tern_checkpoint_open(out->model, &c));
     tern_status s = open_text(run, data, tern_checkpoint_tokenizer(c), &split, &d);
-    if (s == TERN_OK) s = eval_checkpoint(c, d, split, max_tokens, progress, user, &r);
+    if (s == TERN_OK) s = eval_checkpoint(c, d, split, text, progress, user, &r);
     if (s == TERN_OK) {
         snprintf(out->data, sizeof out->data, "%s",
                  data ? data : "its validation split");

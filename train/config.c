@@ -185,6 +185,12 @@ tern_status tern_config_resolve(tern_config *c, int64_t vocab, const char *where
     tern_config r = *c;
     r.schedule.steps = r.steps;
     TERN_TRY(resolve_model(&r.model, vocab, where));
+    if (r.eval_stride > r.model.context)
+        return tern_fail(TERN_EARG,
+                         "%s: train.eval_stride (%" PRId64
+                         ") is above model.context (%" PRId64
+                         "), which would leave tokens unscored",
+                         where, r.eval_stride, r.model.context);
     TERN_TRY(check_schedule(&r.schedule, where));
     *c = r;
     return TERN_OK;

@@ -11,10 +11,9 @@
  *   model.  arch quant activation embed tied vocab width layers heads kv_heads head_dim
  *           ffn context rope_theta norm_eps dropout init_std
  *   data.   tokenizer val order
- *   train.  steps batch accumulate seed eval_every eval_tokens checkpoint_every keep
- *           log_every
- *   optim.  kind lr min_lr lr2 schedule warmup decay weight_decay beta1 beta2 eps
- *           momentum nesterov clip
+ *   train.  steps batch accumulate seed eval_every eval_tokens eval_stride
+ * checkpoint_every keep log_every optim.  kind lr min_lr lr2 schedule warmup decay
+ * weight_decay beta1 beta2 eps momentum nesterov clip
  */
 #ifndef TERN_TRAIN_CONFIG_H
 #define TERN_TRAIN_CONFIG_H
@@ -43,6 +42,7 @@ typedef struct tern_config {
     uint64_t seed;
     int64_t eval_every;       /* steps; 0: only at the end */
     int64_t eval_tokens;      /* of the val split, from its start; 0: all */
+    int64_t eval_stride;      /* from one window to the next; 0: context */
     int64_t checkpoint_every; /* steps; 0: only at the end */
     int64_t keep;             /* newest checkpoints kept, besides the best */
     int64_t log_every;        /* steps between lines of metrics.jsonl */

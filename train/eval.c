@@ -21,8 +21,9 @@ typedef struct evaluation {
     tern_model *model;
     const tern_dataset *data;
     tern_split split;
-    int32_t *ids;        /* a batch of inputs and one token more */
-    float *losses, *lse; /* of each row of a batch */
+    int64_t time, stride; /* length of a window, tokens from one to the next */
+    int32_t *ids, *next;  /* a batch of inputs and of what follows each */
+    float *losses, *lse;  /* of each row of a batch */
 } evaluation;
 
 static int64_t least(int64_t a, int64_t b)
@@ -30,21 +31,38 @@ static int64_t least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* Tokens start .. start + batch * time, each predicted from those before it in its
- * window; adds up nats. */
-static tern_status score(const evaluation *e, int64_t start, int64_t batch,
-                         int64_t time, double *nats)
+/* Windows of one length, from token `start` on, each `stride` after the last; the first
+ * `skip` tokens of each are read only. */
+typedef struct windows {
+    int64_t start, count, time, skip;
+} windows;
+
+static tern_status read_windows(const evaluation *e, const windows *w)
 {
-    const int64_t rows = batch * time;
-    TERN_TRY(tern_dataset_read(e->data, e->split, start, rows + 1, e->ids));
+    for (int64_t i = 0; i < w->count; i++) {
+        const int64_t at = w->start + i * e->stride;
+        TERN_TRY(
+            tern_dataset_read(e->data, e->split, at, w->time, e->ids + i * w->time));
+        TERN_TRY(tern_dataset_read(e->data, e->split, at + 1, w->time,
+                                   e->next + i * w->time));
+    }
+    return TERN_OK;
+}
+
+/* Adds up nats. */
+static tern_status score(const evaluation *e, const windows *w, double *nats)
+{
+    const int64_t rows = w->count * w->time;
+    TERN_TRY(read_windows(e, w));
     tern_tape_reset(e->tape);
     const tern_var *logits =
-        tern_model_logits(e->tape, e->model, e->ids, batch, time, 0.0f);
+        tern_model_logits(e->tape, e->model, e->ids, w->count, w->time, 0.0f);
     if (!logits)
         return tern_fail(tern_tape_status(e->tape), "%s", tern_tape_message(e->tape));
-    tern_cross_entropy_rows(logits->val, e->ids + 1, (size_t)rows, (size_t)logits->cols,
+    tern_cross_entropy_rows(logits->val, e->next, (size_t)rows, (size_t)logits->cols,
                             e->losses, e->lse);
-    for (int64_t i = 0; i < rows; i++) *nats += (double)e->losses[i];
+    for (int64_t i = 0; i < rows; i++)
+        if (i % w->time >= w->skip) *nats += (double)e->losses[i];
     return TERN_OK;
 }
 
@@ -57,15 +75,19 @@ static int64_t windows_at_once(const tern_spec *s)
 static tern_status score_all(const evaluation *e, int64_t tokens,
                              void (*progress)(double, void *), void *user, double *nats)
 {
-    const tern_spec *s = tern_model_spec(e->model);
-    const int64_t time = s->context, batch = windows_at_once(s);
+    const int64_t batch = windows_at_once(tern_model_spec(e->model));
     for (int64_t done = 0; done < tokens;) {
         const int64_t left = tokens - done;
-        const int64_t windows = least(batch, left / time);
+        /* The first window has nothing before it, and is scored whole. */
+        const int64_t fresh = done ? e->stride : e->time, skip = e->time - fresh;
+        const int64_t whole = least(done ? batch : 1, left / fresh);
         /* What is left at the end is one shorter window. */
-        const int64_t rows = windows ? windows * time : left;
-        TERN_TRY(score(e, done, windows ? windows : 1, windows ? time : left, nats));
-        done += rows;
+        const windows w = {.start = done - skip,
+                           .count = whole ? whole : 1,
+                           .time = whole ? e->time : skip + left,
+                           .skip = skip};
+        TERN_TRY(score(e, &w, nats));
+        done += whole ? whole * fresh : left;
         if (progress) progress((double)done / (double)tokens, user);
     }
     return TERN_OK;
@@ -119,7 +141,7 @@ static tern_status evaluate(const evaluation *e, int64_t tokens,
 }
 
 tern_status tern_eval(tern_tape *tape, tern_model *m, const tern_dataset *d,
-                      tern_split split, int64_t max_tokens,
+                      tern_split split, int64_t max_tokens, int64_t stride,
                       void (*progress)(double fraction, void *user), void *user,
                       tern_eval_result *out)
 {
@@ -138,15 +160,23 @@ tern_status tern_eval(tern_tape *tape, tern_model *m, const tern_dataset *d,
                          " ids, the model knows %" PRId64
                          "; use a dataset made with the model's tokenizer",
                          tern_dataset_name(d), vocab, s->vocab);
+    if (stride < 0 || stride > s->context)
+        return tern_fail(TERN_EARG,
+                         "the stride of an evaluation is %" PRId64
+                         ", must be 1 to the model's context (%" PRId64 ")",
+                         stride, s->context);
     const size_t rows = (size_t)(windows_at_once(s) * s->context);
     evaluation e = {.tape = tape,
                     .model = m,
                     .data = d,
                     .split = split,
-                    .ids = malloc((rows + 1) * sizeof *e.ids),
+                    .time = s->context,
+                    .stride = stride ? stride : s->context,
+                    .ids = malloc(rows * sizeof *e.ids),
+                    .next = malloc(rows * sizeof *e.next),
                     .losses = malloc(rows * sizeof *e.losses),
                     .lse = malloc(rows * sizeof *e.lse)};
-    tern_status status = e.ids && e.losses && e.lse
+    tern_status status = e.ids && e.next && e.losses && e.lse
                              ? TERN_OK
                              : tern_fail(TERN_EMEM, "evaluation: out of memory");
     tern_tape_set_inference(tape, true);
@@ -156,6 +186,7 @@ tern_status tern_eval(tern_tape *tape, tern_model *m, const tern_dataset *d,
     tern_tape_set_inference(tape, false);
     tern_tape_reset(tape);
     free(e.ids);
+    free(e.next);
     free(e.losses);
     free(e.lse);
     return status;

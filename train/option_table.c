@@ -68,6 +68,8 @@ static const tern_option table[] = {
      "steps between evaluations on the held-out text; 0: only at the end"},
     {"train", "eval_tokens", TERN_OPT_INT, AT(eval_tokens), 0, 1e12, LIVE, NULL, "0",
      "held-out tokens an evaluation scores, from the start; 0: all"},
+    {"train", "eval_stride", TERN_OPT_INT, AT(eval_stride), 0, 1e12, LIVE, NULL, "0",
+     "tokens from one window of an evaluation to the next; 0: context"},
     {"train", "checkpoint_every", TERN_OPT_INT, AT(checkpoint_every), 0, 1e12, LIVE,
      NULL, "250", "steps between checkpoints; 0: only at the end"},
     {"train", "keep", TERN_OPT_INT, AT(keep), 1, 1e6, LIVE, NULL, "2",

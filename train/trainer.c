@@ -220,7 +220,7 @@ static tern_status evaluate(tern_trainer *t)
     char path[TERN_PATH_MAX];
     tell_fraction(0.0, t);
     TERN_TRY(tern_eval(t->tape, t->model, t->data, TERN_VAL, t->config.eval_tokens,
-                       tell_fraction, t, r));
+                       t->config.eval_stride, tell_fraction, t, r));
     if (!isfinite(r->loss)) return not_finite(t, "the validation loss", r->loss);
     t->state.val = r->loss;
     t->event.best = !(r->loss >= t->state.best_val); /* also the first one */

@@ -58,7 +58,7 @@ Test(eval, every_token_once_in_its_window)
             nats += window_nats(at, at + 16 <= tokens ? 16 : tokens - at);
         tern_eval_result r;
         calls = 0;
-        OK(tern_eval(tape, model, data, TERN_VAL, counts[i], note, fractions, &r));
+        OK(tern_eval(tape, model, data, TERN_VAL, counts[i], 0, note, fractions, &r));
         cr_expect(eq(i64, r.tokens, tokens));
         cr_expect(eq(i64, r.bytes, tokens)); /* a character is a byte here */
         cr_expect(lt(dbl, fabs(r.loss - nats / (double)tokens), 1e-5 * r.loss));
@@ -70,11 +70,39 @@ Test(eval, every_token_once_in_its_window)
     }
 }
 
+/* With a stride every token but those of the first window has at least context - stride
+ * tokens before it. window_nats() scores a whole window, so what a window adds is the
+ * difference of two: with and without its fresh part. */
+Test(eval, a_shorter_stride_gives_tokens_more_context)
+{
+    const int64_t have = tern_dataset_tokens(data, TERN_VAL) - 1, strides[] = {1, 5, 8};
+    const int64_t counts[] = {7, 16, 17, 100};
+    for (size_t s = 0; s < sizeof strides / sizeof *strides; s++)
+        for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+            const int64_t tokens = counts[i], stride = strides[s];
+            cr_assert(lt(i64, tokens, have));
+            double nats = window_nats(0, tokens < 16 ? tokens : 16);
+            for (int64_t at = 16; at < tokens; at += stride) {
+                const int64_t n = at + stride <= tokens ? stride : tokens - at;
+                const int64_t begin = at + stride - 16;
+                nats += window_nats(begin, 16 - stride + n) -
+                        window_nats(begin, 16 - stride);
+            }
+            tern_eval_result r;
+            OK(tern_eval(tape, model, data, TERN_VAL, tokens, stride, NULL, NULL, &r));
+            cr_expect(lt(dbl, fabs(r.loss - nats / (double)tokens), 1e-5 * r.loss),
+                      "%d tokens, stride %d", (int)tokens, (int)stride);
+        }
+    tern_eval_result r;
+    FAILS(tern_eval(tape, model, data, TERN_VAL, 0, 17, NULL, NULL, &r), TERN_EARG,
+          "must be 1 to the model's context (16)");
+}
+
 Test(eval, is_the_same_every_time)
 {
     tern_eval_result a, b;
-    OK(tern_eval(tape, model, data, TERN_TRAIN, 0, NULL, NULL, &a));
-    OK(tern_eval(tape, model, data, TERN_TRAIN, 0, NULL, NULL, &b));
+    OK(tern_eval(tape, model, data, TERN_TRAIN, 0, 0, NULL, NULL, &a));
+    OK(tern_eval(tape, model, data, TERN_TRAIN, 0, 0, NULL, NULL, &b));
     cr_expect(eq(int, memcmp(&a, &b, sizeof a), 0));
 }
 
@@ -103,7 +131,7 @@ Test(eval, bytes_are_those_of_the_text)
             tern_tokenizer_piece(tern_dataset_tokenizer(data), ids[i], &piece);
             bytes += (int64_t)piece;
         }
-        OK(tern_eval(tape, m, data, TERN_VAL, tokens, NULL, NULL, &r));
+        OK(tern_eval(tape, m, data, TERN_VAL, tokens, 0, NULL, NULL, &r));
         cr_expect(eq(i64, r.bytes, bytes));
     }
     tern_model_free(m);
@@ -117,11 +145,11 @@ Test(eval, says_what_does_not_fit)
     spec.vocab--;
     OK(tern_model_new(&spec, &m));
     OK(tern_model_init(m, 0.02f, 1));
-    FAILS(tern_eval(tape, m, data, TERN_VAL, 0, NULL, NULL, &r), TERN_EARG,
+    FAILS(tern_eval(tape, m, data, TERN_VAL, 0, 0, NULL, NULL, &r), TERN_EARG,
           "made with the model's tokenizer");
     tern_model_free(m);
     tern_dataset_free(data);
     data = make_data(in_dir("corpus.txt"), 1.0 / 3000.0);
-    FAILS(tern_eval(tape, model, data, TERN_VAL, 0, NULL, NULL, &r), TERN_EARG,
+    FAILS(tern_eval(tape, model, data, TERN_VAL, 0, 0, NULL, NULL, &r), TERN_EARG,
           "has 1 tokens, and scoring needs 2");
 }
