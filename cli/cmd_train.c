@@ -1,6 +1,7 @@
 /* cmd_train.c - `tern train`: start a run, or resume one. */
 #define _GNU_SOURCE
 #include <inttypes.h>
+#include <limits.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -57,6 +58,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case 's':
         o->sets[o->set_count++] = arg;
+        return 0;
+    case KEY_STOP_AT:
+        o->stop_at = tern_arg_int(state, "--stop-at", arg, 1, LONG_MAX);
         return 0;
     case 'H':
         tern_config_print_help(stdout);

@@ -11,8 +11,11 @@ cmp tales.txt again.txt || fail "tales: one seed, two texts"
 "$TERN" train small.yaml --data corpus.h5 --out a
 expect 1 "already holds a run" -- "$TERN" train small.yaml --data corpus.h5 --out a
 
-# Fifteen steps and then the rest is the same run.
-"$TERN" train small.yaml --data corpus.h5 --out b --set train.steps=60 --threads 1 &
+# Stopped twice, once by a step number and once by a signal, it is the same run.
+expect 2 "--stop-at" -- "$TERN" train small.yaml --data corpus.h5 --out b --stop-at 0
+expect 0 "train --resume b" -- "$TERN" train small.yaml --data corpus.h5 --out b --stop-at 17
+ls b/checkpoints/step-00000017.h5 >/dev/null || fail "--stop-at 17 saved no step 17"
+"$TERN" train --resume b --threads 1 &
 pid=$!
 sleep 0.3
 kill -TERM $pid 2>/dev/null || true
