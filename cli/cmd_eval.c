@@ -76,14 +76,17 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static void report(const options *o, const tern_eval_figures *f, double seconds)
 {
     if (o->common.json) {
-        tern_print_json(json_pack("{s:s, s:s, s:f, s:f, s:f, s:I, s:I, s:f}", "model",
-                                  f->model, "data", f->data, "loss", f->loss,
-                                  "perplexity", f->perplexity, "bits_per_byte",
-                                  f->bits_per_byte, "tokens", (json_int_t)f->tokens,
-                                  "bytes", (json_int_t)f->bytes, "seconds", seconds));
+        tern_print_json(json_pack(
+            "{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:I, s:I, s:f}", "model", f->model,
+            "data", f->data, "split", f->split, "loss", tern_json_number(f->loss),
+            "perplexity", tern_json_number(f->perplexity), "bits_per_byte",
+            tern_json_number(f->bits_per_byte), "entropy_bits_per_byte",
+            f->entropy > 0.0 ? json_real(f->entropy / log(2.0)) : json_null(), "tokens",
+            (json_int_t)f->tokens, "bytes", (json_int_t)f->bytes, "seconds", seconds));
         return;
     }
-    printf("%s on %s\n", f->model, f->data);
+    printf("%s on %s (%s)\n", f->model, f->data,
+           strcmp(f->split, "all") == 0 ? "all of it" : "validation split");
     printf("loss %.6f nats/token, perplexity %.4f, %.5f bits/byte\n", f->loss,
            f->perplexity, f->bits_per_byte);
     if (f->entropy > 0.0) {

@@ -82,6 +82,7 @@ static tern_status eval_ids(const tern_model_file *m, const tern_heldout *text,
     out->perplexity = exp(out->loss);
     out->bits_per_byte = sum / (double)out->bytes / log(2.0);
     out->entropy = text->entropy;
+    out->split = text->split;
     return TERN_OK;
 }
 
@@ -93,7 +94,8 @@ tern_status tern_eval_exported(const char *model, const tern_eval_text *what,
     tern_model_file m;
     TERN_TRY(tern_model_file_open(model, true, &m));
     tern_heldout text = {0};
-    tern_status s = tern_heldout_open(what->data, m.tokenizer, what->max_tokens, &text);
+    tern_status s =
+        tern_heldout_open(what->data, model, m.tokenizer, what->max_tokens, &text);
     if (s == TERN_OK) s = eval_ids(&m, &text, what->stride, progress, user, out);
     tern_heldout_free(&text);
     tern_model_file_close(&m);

@@ -10,6 +10,7 @@
 
 typedef struct tern_eval_figures {
     char model[TERN_PATH_MAX], data[TERN_PATH_MAX]; /* the files */
+    const char *split; /* of the data: "validation", or "all" of a text */
     double loss, perplexity, bits_per_byte;
     double entropy; /* of the source, nats per byte; 0 if unknown */
     int64_t tokens, bytes;

@@ -18,21 +18,51 @@ tern_status tern_eval_trained(const char *run, bool best, const tern_eval_text *
 #else
 
 #include "autograd/tape.h"
+#include "cli/heldout.h"
 #include "cli/run_data.h"
 #include "train/eval.h"
 #include "train/trainer.h"
 
-/* The dataset and the split of it that `data` (or the run itself) means. */
-static tern_status open_text(const char *run, const char *data, const tern_tokenizer *t,
-                             tern_split *split, tern_dataset **out)
+/* A text is evaluated whole: all of it is the train split of a dataset in memory. */
+static tern_status encode_text(const char *path, const tern_tokenizer *t,
+                               tern_dataset **out)
 {
+    tern_dataset *d;
+    const tern_dataset_recipe recipe = {.paths = &path, .count = 1, .tokenizer = t};
+    TERN_TRY(tern_dataset_build_memory(&recipe, &d));
+    if (tern_dataset_tokens(d, TERN_TRAIN) < 2) {
+        tern_dataset_free(d);
+        return tern_fail(TERN_EARG, "%s: one token, and the first is never scored",
+                         path);
+    }
+    *out = d;
+    return TERN_OK;
+}
+
+/* The dataset and the split of it that `data` (or the run itself) means. */
+static tern_status open_text(const tern_checkpoint *c, const char *run,
+                             const char *data, tern_split *split, tern_dataset **out)
+{
+    const tern_tokenizer *t = tern_checkpoint_tokenizer(c);
+    char of[TERN_PATH_MAX];
+    tern_dataset *d;
     *split = TERN_VAL;
-    if (!data) return tern_run_data_open(run, NULL, out);
-    if (tern_is_dataset(data)) return tern_dataset_open(data, out);
-    if (!t) return tern_fail(TERN_EARG, "%s has no tokenizer to read a text with", run);
-    *split = TERN_TRAIN; /* a text is evaluated whole: nothing of it is held out */
-    const tern_dataset_recipe recipe = {.paths = &data, .count = 1, .tokenizer = t};
-    return tern_dataset_build_memory(&recipe, out);
+    if (data && !tern_is_dataset(data)) {
+        *split = TERN_TRAIN;
+        if (t) return encode_text(data, t, out);
+        return tern_fail(TERN_EARG, "%s has no tokenizer to read a text with", run);
+    }
+    tern_run_of(run, of);
+    TERN_TRY(tern_run_data_open(of, data, &d));
+    const tern_status s =
+        t ? tern_same_tokenizer(tern_dataset_name(d), tern_dataset_tokenizer(d),
+                                tern_checkpoint_path(c), t)
+          : TERN_OK; /* tern_eval compares the vocabularies */
+    if (s == TERN_OK)
+        *out = d;
+    else
+        tern_dataset_free(d);
+    return s;
 }
 
 static tern_status eval_checkpoint(tern_checkpoint *c, const tern_dataset *d,
@@ -46,9 +76,6 @@ static tern_status eval_checkpoint(tern_checkpoint *c, const tern_dataset *d,
     tern_tape *tape = tern_tape_new(0);
     if (!tape)
         s = tern_fail(TERN_EMEM, "out of memory");
-    else if (tern_tokenizer_vocab(tern_dataset_tokenizer(d)) >
-             tern_model_spec(model)->vocab)
-        s = tern_fail(TERN_EARG, "the dataset's vocabulary is larger than the model's");
     else
         s = tern_eval(tape, model, d, split, text->max_tokens, text->stride, progress,
                       user, out);
@@ -68,11 +95,12 @@ tern_status tern_eval_trained(const char *run, bool best, const tern_eval_text *
     tern_eval_result r;
     TERN_TRY(tern_run_find(run, best, out->model));
     TERN_TRY(tern_checkpoint_open(out->model, &c));
-    tern_status s = open_text(run, data, tern_checkpoint_tokenizer(c), &split, &d);
+    tern_status s = open_text(c, run, data, &split, &d);
     if (s == TERN_OK) s = eval_checkpoint(c, d, split, text, progress, user, &r);
     if (s == TERN_OK) {
         snprintf(out->data, sizeof out->data, "%s",
-                 data ? data : "its validation split");
+                 split == TERN_VAL ? tern_dataset_name(d) : data);
+        out->split = split == TERN_VAL ? "validation" : "all";
         out->loss = r.loss;
         out->perplexity = r.perplexity;
         out->bits_per_byte = r.bits_per_byte;

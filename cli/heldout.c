@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #ifndef TERN_RUNTIME_ONLY
+#include "data/corpus.h"
 #include "data/dataset.h"
 #endif
 
@@ -24,58 +25,65 @@ static tern_status read_text(const char *path, const tern_tokenizer *t,
         free(ids.data);
         return tern_fail_in(s, path);
     }
+    out->split = "all";
     out->ids = ids.data;
     out->count = (int64_t)ids.count;
+#ifndef TERN_RUNTIME_ONLY
+    out->entropy = tern_corpus_entropy(path);
+#endif
     return TERN_OK;
 }
 
-#ifndef TERN_RUNTIME_ONLY
-static tern_status check_same(const char *path, const tern_tokenizer *a,
-                              const tern_tokenizer *b)
+tern_status tern_same_tokenizer(const char *path, const tern_tokenizer *of_data,
+                                const char *model, const tern_tokenizer *of_model)
 {
     char *x = NULL, *y = NULL;
-    tern_status s = tern_tokenizer_json(a, &x);
-    if (s == TERN_OK) s = tern_tokenizer_json(b, &y);
+    tern_status s = tern_tokenizer_json(of_data, &x);
+    if (s == TERN_OK) s = tern_tokenizer_json(of_model, &y);
     if (s == TERN_OK && strcmp(x, y) != 0)
-        s = tern_fail(
-            TERN_EARG,
-            "%s was made with another tokenizer than the model's; evaluate on "
-            "the text itself",
-            path);
+        s = tern_fail(TERN_EARG,
+                      "%s was made with another tokenizer than %s (%" PRId64
+                      " ids instead of %" PRId64 "): use a dataset of its own, or for "
+                      "an evaluation the text itself",
+                      path, model, tern_tokenizer_vocab(of_data),
+                      tern_tokenizer_vocab(of_model));
     free(x);
     free(y);
     return s;
 }
 
+#ifndef TERN_RUNTIME_ONLY
 static tern_status read_split(const tern_dataset *d, tern_heldout *out)
 {
     out->count = tern_dataset_tokens(d, TERN_VAL);
     out->entropy = tern_dataset_entropy(d);
+    out->split = "validation";
     out->ids = malloc((size_t)(out->count + 1) * sizeof *out->ids);
     if (!out->ids) return tern_fail(TERN_EMEM, "out of memory");
     return tern_dataset_read(d, TERN_VAL, 0, out->count, out->ids);
 }
 
-static tern_status read_dataset(const char *path, const tern_tokenizer *t,
-                                tern_heldout *out)
+static tern_status read_dataset(const char *path, const char *model,
+                                const tern_tokenizer *t, tern_heldout *out)
 {
     tern_dataset *d;
     TERN_TRY(tern_dataset_open(path, &d));
-    tern_status s = check_same(path, tern_dataset_tokenizer(d), t);
+    tern_status s = tern_same_tokenizer(path, tern_dataset_tokenizer(d), model, t);
     if (s == TERN_OK) s = read_split(d, out);
     tern_dataset_free(d);
     return s;
 }
 #endif
 
-tern_status tern_heldout_open(const char *path, const tern_tokenizer *t,
-                              int64_t max_tokens, tern_heldout *out)
+tern_status tern_heldout_open(const char *path, const char *model,
+                              const tern_tokenizer *t, int64_t max_tokens,
+                              tern_heldout *out)
 {
     tern_heldout h = {0};
     tern_status s;
 #ifndef TERN_RUNTIME_ONLY
     if (tern_is_dataset(path))
-        s = read_dataset(path, t, &h);
+        s = read_dataset(path, model, t, &h);
     else
 #endif
         s = read_text(path, t, &h);

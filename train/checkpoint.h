@@ -64,6 +64,10 @@ tern_status tern_checkpoint_model(tern_checkpoint *c, tern_model **out);
  * a damaged newer one is reported (tern_warn) and passed over. best: prefer best.h5. */
 tern_status tern_run_find(const char *path, bool best, char *out);
 
+/* tern_run_of() - the run that `path` is, or stands in as one of its checkpoints, into
+ * out (TERN_PATH_MAX); else `path` itself. */
+void tern_run_of(const char *path, char *out);
+
 /* Remove all but the newest `keep` step checkpoints of a run (never best.h5). */
 tern_status tern_run_prune(const char *dir, int64_t keep);
 

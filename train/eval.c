@@ -49,20 +49,28 @@ static tern_status read_windows(const evaluation *e, const windows *w)
     return TERN_OK;
 }
 
-/* Adds up nats. */
-static tern_status score(const evaluation *e, const windows *w, double *nats)
+/* Adds up the nats of the scored tokens, and the bytes they stand for. */
+static tern_status score(const evaluation *e, const windows *w, double *nats,
+                         int64_t *bytes)
 {
+    const tern_tokenizer *t = tern_dataset_tokenizer(e->data);
     const int64_t rows = w->count * w->time;
     TERN_TRY(read_windows(e, w));
     tern_tape_reset(e->tape);
     const tern_var *logits =
         tern_model_logits(e->tape, e->model, e->ids, w->count, w->time, 0.0f);
     if (!logits)
-        return tern_fail(tern_tape_status(e->tape), "%s", tern_tape_message(e->tape));
+        return tern_fail(tern_tape_status(e->tape), "%s: %s",
+                         tern_dataset_name(e->data), tern_tape_message(e->tape));
     tern_cross_entropy_rows(logits->val, e->next, (size_t)rows, (size_t)logits->cols,
                             e->losses, e->lse);
-    for (int64_t i = 0; i < rows; i++)
-        if (i % w->time >= w->skip) *nats += (double)e->losses[i];
+    for (int64_t i = 0; i < rows; i++) {
+        size_t piece;
+        if (i % w->time < w->skip) continue;
+        *nats += (double)e->losses[i];
+        (void)tern_tokenizer_piece(t, e->next[i], &piece);
+        *bytes += (int64_t)piece;
+    }
     return TERN_OK;
 }
 
@@ -73,7 +81,8 @@ static int64_t windows_at_once(const tern_spec *s)
 }
 
 static tern_status score_all(const evaluation *e, int64_t tokens,
-                             void (*progress)(double, void *), void *user, double *nats)
+                             void (*progress)(double, void *), void *user, double *nats,
+                             int64_t *bytes)
 {
     const int64_t batch = windows_at_once(tern_model_spec(e->model));
     for (int64_t done = 0; done < tokens;) {
@@ -86,39 +95,10 @@ static tern_status score_all(const evaluation *e, int64_t tokens,
                            .count = whole ? whole : 1,
                            .time = whole ? e->time : skip + left,
                            .skip = skip};
-        TERN_TRY(score(e, &w, nats));
+        TERN_TRY(score(e, &w, nats, bytes));
         done += whole ? whole * fresh : left;
         if (progress) progress((double)done / (double)tokens, user);
     }
-    return TERN_OK;
-}
-
-/* Bytes of the text of tokens first .. first + count - 1. */
-static tern_status piece_bytes(const evaluation *e, int64_t first, int64_t count,
-                               int64_t *out)
-{
-    const tern_tokenizer *t = tern_dataset_tokenizer(e->data);
-    int64_t sum = 0;
-    for (int64_t i = first; i < first + count; i++) {
-        int32_t id;
-        size_t bytes;
-        TERN_TRY(tern_dataset_read(e->data, e->split, i, 1, &id));
-        (void)tern_tokenizer_piece(t, id, &bytes);
-        sum += (int64_t)bytes;
-    }
-    *out = sum;
-    return TERN_OK;
-}
-
-/* What the scored tokens, 1 .. tokens of the split, stand for. Of a whole split the
- * dataset knows it, but for the first token, which nothing predicts. */
-static tern_status count_bytes(const evaluation *e, int64_t tokens, int64_t *out)
-{
-    int64_t first;
-    if (tokens + 1 < tern_dataset_tokens(e->data, e->split))
-        return piece_bytes(e, 1, tokens, out);
-    TERN_TRY(piece_bytes(e, 0, 1, &first));
-    *out = tern_dataset_bytes(e->data, e->split) - first;
     return TERN_OK;
 }
 
@@ -127,9 +107,8 @@ static tern_status evaluate(const evaluation *e, int64_t tokens,
                             tern_eval_result *out)
 {
     double nats = 0.0;
-    int64_t bytes;
-    TERN_TRY(score_all(e, tokens, progress, user, &nats));
-    TERN_TRY(count_bytes(e, tokens, &bytes));
+    int64_t bytes = 0;
+    TERN_TRY(score_all(e, tokens, progress, user, &nats, &bytes));
     const double loss = nats / (double)tokens;
     *out = (tern_eval_result){
         .loss = loss,
@@ -151,9 +130,10 @@ tern_status tern_eval(tern_tape *tape, tern_model *m, const tern_dataset *d,
     if (have < 1)
         return tern_fail(
             TERN_EARG,
-            "%s: the %s split has %" PRId64 " tokens, and scoring needs 2; "
-            "use more text or a larger part for validation (--val)",
-            tern_dataset_name(d), split == TERN_VAL ? "validation" : "train", have + 1);
+            "%s: the %s split has %" PRId64 " tokens, and scoring needs 2; use more "
+            "text%s",
+            tern_dataset_name(d), split == TERN_VAL ? "validation" : "train", have + 1,
+            split == TERN_VAL ? " or a larger part for validation (--val)" : "");
     if (vocab > s->vocab)
         return tern_fail(TERN_EARG,
                          "%s: its tokenizer has %" PRId64

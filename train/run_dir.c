@@ -138,6 +138,22 @@ tern_status tern_run_find(const char *path, bool best, char *out)
     return find_newest(path, out);
 }
 
+void tern_run_of(const char *path, char *out)
+{
+    char file[TERN_PATH_MAX + 16];
+    snprintf(out, TERN_PATH_MAX, "%s", path);
+    char *whole = tern_is_dir(path) ? NULL : realpath(path, NULL);
+    for (int up = 0; whole && up < 2; up++) { /* run/checkpoints/best.h5 */
+        char *slash = strrchr(whole, '/');
+        if (slash && slash != whole) *slash = '\0';
+    }
+    if (whole) {
+        snprintf(file, sizeof file, "%s/config.yaml", whole);
+        if (tern_file_exists(file)) snprintf(out, TERN_PATH_MAX, "%s", whole);
+    }
+    free(whole);
+}
+
 /* --- tidying up --- */
 
 tern_status tern_run_prune(const char *dir, int64_t keep)

@@ -106,8 +106,7 @@ Test(eval, is_the_same_every_time)
     cr_expect(eq(int, memcmp(&a, &b, sizeof a), 0));
 }
 
-/* Characters of two bytes: a part is counted piece by piece, the whole by the dataset.
- */
+/* Characters of two bytes. Pieces are added up; the dataset knows the whole. */
 Test(eval, bytes_are_those_of_the_text)
 {
     FILE *f = fopen(in_dir("greek.txt"), "w");
@@ -133,7 +132,12 @@ Test(eval, bytes_are_those_of_the_text)
         }
         OK(tern_eval(tape, m, data, TERN_VAL, tokens, 0, NULL, NULL, &r));
         cr_expect(eq(i64, r.bytes, bytes));
+        OK(tern_eval(tape, m, data, TERN_VAL, tokens, 3, NULL, NULL, &r));
+        cr_expect(eq(i64, r.bytes, bytes), "windows that overlap count once");
     }
+    size_t first;
+    tern_tokenizer_piece(tern_dataset_tokenizer(data), ids[0], &first);
+    cr_expect(eq(i64, r.bytes, tern_dataset_bytes(data, TERN_VAL) - (int64_t)first));
     tern_model_free(m);
 }
 

@@ -101,6 +101,24 @@ Test(run_dir, a_file_is_itself)
     FAILS(tern_run_find(dir, false, path), TERN_EIO, "no checkpoint of tern in it");
 }
 
+Test(run_dir, the_run_of_a_checkpoint)
+{
+    char path[TERN_PATH_MAX];
+    save("step-00000001.h5", 1);
+    tern_run_of(file("step-00000001.h5"), path);
+    cr_expect(eq(str, path, file("step-00000001.h5")), "no config.yaml: no run");
+    OK(tern_file_write(in_dir("run/config.yaml"), "", 0));
+    tern_run_of(file("step-00000001.h5"), path);
+    cr_expect(eq(str, path, in_dir("run")));
+    cr_assert(eq(int, chdir(in_dir("run/checkpoints")), 0));
+    tern_run_of("step-00000001.h5", path);
+    cr_expect(eq(str, path, in_dir("run")));
+    tern_run_of(in_dir("run"), path);
+    cr_expect(eq(str, path, in_dir("run")));
+    tern_run_of(in_dir("nothing"), path);
+    cr_expect(eq(str, path, in_dir("nothing")));
+}
+
 Test(run_dir, prune_keeps_the_newest_and_the_best)
 {
     for (int step = 1; step <= 9; step++) {
