@@ -1,7 +1,10 @@
 /* file.c - mapping, reading, and writing by rename.
  *
  * The temporary of out/a.h5 is out/.a.h5.tmp-PID: in the same directory, so that the
- * rename is atomic, and hidden, so that a listing shows finished files only. */
+ * rename is atomic, and hidden, so that a listing shows finished files only.
+ *
+ * A rename replaces whatever has the name, be it a device or a link. So links are
+ * followed first, and what is not a regular file is refused. */
 #define _GNU_SOURCE
 #include "base/file.h"
 
@@ -10,6 +13,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -81,11 +85,84 @@ static void sweep(const char *dir, const char *name)
     closedir(d);
 }
 
+/* --- temporaries that a signal handler can remove --- */
+
+enum { OPEN_TEMPS = 16 };
+enum { FREE, BUSY, OPEN };
+
+static struct {
+    atomic_int state;
+    char path[TERN_PATH_MAX];
+} temps[OPEN_TEMPS];
+
+/* When all places are taken, a signal leaves this one to the next begin's sweep. */
+static void remember(const char *temp)
+{
+    for (int i = 0; i < OPEN_TEMPS; i++) {
+        int unused = FREE;
+        if (!atomic_compare_exchange_strong(&temps[i].state, &unused, BUSY)) continue;
+        strcpy(temps[i].path, temp);
+        atomic_store(&temps[i].state, OPEN);
+        return;
+    }
+}
+
+static void forget(const char *temp)
+{
+    for (int i = 0; i < OPEN_TEMPS; i++)
+        if (atomic_load(&temps[i].state) == OPEN && !strcmp(temps[i].path, temp))
+            atomic_store(&temps[i].state, FREE);
+}
+
+void tern_atomic_abandon_all(void)
+{
+    for (int i = 0; i < OPEN_TEMPS; i++)
+        if (atomic_load(&temps[i].state) == OPEN) (void)unlink(temps[i].path);
+}
+
+/* --- writing --- */
+
+/* What is at the end of a chain of symbolic links, whether it exists or not. */
+static tern_status follow_links(const char *path, char out[TERN_PATH_MAX])
+{
+    char dir[TERN_PATH_MAX], name[TERN_PATH_MAX], link[TERN_PATH_MAX];
+    TERN_TRY(split(path, dir, name));
+    strcpy(out, path);
+    for (int links = 0; links < 40; links++) {
+        const ssize_t n = readlink(out, link, sizeof link - 1);
+        if (n < 0) return TERN_OK; /* not a link, or not there */
+        link[n] = '\0';
+        TERN_TRY(split(out, dir, name));
+        if (*link == '/')
+            strcpy(out, link);
+        else
+            TERN_TRY(tern_path_join(out, dir, link));
+    }
+    return tern_fail(TERN_EIO, "%s: %s", path, strerror(ELOOP));
+}
+
+/* TERN_OK if nothing is there, or a file that may be replaced. */
+static tern_status check_replaceable(const char *path)
+{
+    struct stat st;
+    if (stat(path, &st) != 0 || S_ISREG(st.st_mode)) return TERN_OK;
+    if (S_ISDIR(st.st_mode)) return tern_fail(TERN_EIO, "%s: is a directory", path);
+    return tern_fail(TERN_EIO,
+                     "%s: is a %s, which a finished file cannot replace; give the name "
+                     "of a file",
+                     path,
+                     S_ISCHR(st.st_mode)    ? "character device"
+                     : S_ISBLK(st.st_mode)  ? "block device"
+                     : S_ISFIFO(st.st_mode) ? "pipe"
+                                            : "socket");
+}
+
 tern_status tern_atomic_begin(tern_atomic *w, const char *path)
 {
     char dir[TERN_PATH_MAX], name[TERN_PATH_MAX];
-    TERN_TRY(split(path, dir, name));
-    if (tern_is_dir(path)) return tern_fail(TERN_EIO, "%s: is a directory", path);
+    TERN_TRY(check_replaceable(path));
+    TERN_TRY(follow_links(path, w->target));
+    TERN_TRY(split(w->target, dir, name));
     if (access(dir, W_OK | X_OK) != 0)
         return tern_fail(TERN_EIO, "%s: cannot write in directory %s: %s", path, dir,
                          strerror(errno));
@@ -95,6 +172,7 @@ tern_status tern_atomic_begin(tern_atomic *w, const char *path)
         snprintf(w->temp, sizeof w->temp, "%s/.%s.tmp-%ld", dir, name, (long)getpid());
     if (n < 0 || (size_t)n >= sizeof w->temp)
         return tern_fail(TERN_EARG, "%.64s...: path too long", path);
+    remember(w->temp);
     return TERN_OK;
 }
 
@@ -113,23 +191,25 @@ static tern_status flush_path(const char *path, int flags)
 tern_status tern_atomic_commit(tern_atomic *w)
 {
     char dir[TERN_PATH_MAX], name[TERN_PATH_MAX];
-    TERN_TRY(split(w->path, dir, name));
+    TERN_TRY(split(w->target, dir, name));
     const tern_status s = flush_path(w->temp, O_RDONLY);
     if (s != TERN_OK) {
         tern_atomic_abort(w);
         return tern_fail_in(s, w->path);
     }
-    if (rename(w->temp, w->path) != 0) {
+    if (rename(w->temp, w->target) != 0) {
         const int reason = errno;
         tern_atomic_abort(w);
         return tern_fail(TERN_EIO, "%s: cannot rename: %s", w->path, strerror(reason));
     }
+    forget(w->temp);
     return flush_path(dir, O_RDONLY | O_DIRECTORY);
 }
 
 void tern_atomic_abort(tern_atomic *w)
 {
     (void)unlink(w->temp);
+    forget(w->temp);
 }
 
 tern_status tern_file_write(const char *path, const void *data, size_t bytes)
@@ -137,7 +217,11 @@ tern_status tern_file_write(const char *path, const void *data, size_t bytes)
     tern_atomic w;
     TERN_TRY(tern_atomic_begin(&w, path));
     FILE *f = fopen(w.temp, "wb");
-    if (!f) return tern_fail(TERN_EIO, "%s: %s", path, strerror(errno));
+    if (!f) {
+        const int cause = errno;
+        tern_atomic_abort(&w);
+        return tern_fail(TERN_EIO, "%s: %s", path, strerror(cause));
+    }
     bool good = bytes == 0 || fwrite(data, 1, bytes, f) == bytes;
     int reason = errno;
     if (fclose(f) != 0 && good) {
@@ -202,6 +286,22 @@ bool tern_is_dir(const char *path)
 {
     struct stat st;
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+bool tern_same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev &&
+           x.st_ino == y.st_ino;
+}
+
+tern_status tern_refuse_overwrite(const char *input, const char *output)
+{
+    if (!tern_same_file(input, output)) return TERN_OK;
+    return tern_fail(TERN_EARG,
+                     "%s: is read by this command, so it cannot be written by it too; "
+                     "choose another output",
+                     output);
 }
 
 tern_status tern_path_join(char *out, const char *dir, const char *name)

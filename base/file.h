@@ -25,17 +25,24 @@ void tern_map_close(tern_map *m); /* also of a zeroed struct */
  * the same directory; commit flushes it to the disk, renames it over `path` and flushes
  * the directory. Until then readers see the old file. An aborted (or killed) write
  * leaves `path` as it was; leftovers of dead processes are removed by the next begin.
+ * Symbolic links stay links: what they point to is replaced.
  */
 typedef struct tern_atomic {
-    char path[TERN_PATH_MAX];
-    char temp[TERN_PATH_MAX]; /* write here, with whatever library */
+    char path[TERN_PATH_MAX];   /* as it was given, for messages */
+    char target[TERN_PATH_MAX]; /* past symbolic links */
+    char temp[TERN_PATH_MAX];   /* write here, with whatever library */
 } tern_atomic;
 
-/* Choose the temporary's name (nothing is created yet). TERN_EARG: path too long;
- * TERN_EIO: the directory is missing or not writable. */
+/* Choose the temporary's name (nothing is created yet); commit or abort must follow.
+ * TERN_EARG: path too long; TERN_EIO: the directory is missing or not writable, or
+ * `path` is a directory, a device, a pipe or a socket. */
 tern_status tern_atomic_begin(tern_atomic *w, const char *path);
 tern_status tern_atomic_commit(tern_atomic *w);
 void tern_atomic_abort(tern_atomic *w);
+
+/* Remove every temporary of this process. Safe in a signal handler, and meant for one
+ * that ends the process. */
+void tern_atomic_abandon_all(void);
 
 /* A whole small buffer at once, atomically. */
 tern_status tern_file_write(const char *path, const void *data, size_t bytes);
@@ -48,6 +55,11 @@ tern_status tern_file_read(const char *path, size_t max_bytes, char **text,
 tern_status tern_make_dirs(const char *path); /* like mkdir -p */
 bool tern_file_exists(const char *path);
 bool tern_is_dir(const char *path);
+
+/* Do two names mean one file that exists (whatever links lie between)? */
+bool tern_same_file(const char *a, const char *b);
+/* TERN_EARG, with what to do, if a command would write what it reads. */
+tern_status tern_refuse_overwrite(const char *input, const char *output);
 
 /* dir/name into out (TERN_PATH_MAX bytes); TERN_EARG if too long. */
 tern_status tern_path_join(char *out, const char *dir, const char *name);

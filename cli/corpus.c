@@ -64,8 +64,11 @@ static tern_status check_files(const char *const *paths, size_t count, const cha
         const bool empty = m.bytes == 0;
         tern_map_close(&m);
         if (empty) return tern_fail(TERN_EFORMAT, "%s: the file is empty", paths[i]);
+        TERN_TRY(tern_refuse_overwrite(paths[i], out));
     }
-    return tern_atomic_begin(&writable, out);
+    TERN_TRY(tern_atomic_begin(&writable, out));
+    tern_atomic_abort(&writable);
+    return TERN_OK;
 }
 
 tern_status tern_make_dataset(const char *choice, tern_pretok pretok, double val,

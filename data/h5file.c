@@ -101,9 +101,15 @@ static hid_t memory_type(tern_h5_type t)
     return H5I_INVALID_HID;
 }
 
+/* HDF5 forgets why a call failed when the next one succeeds, as this one does; what
+ * fail() wants to say is kept. */
 static void drop(hid_t id)
 {
-    if (id >= 0) H5Idec_ref(id);
+    if (id < 0) return;
+    const bool failed = H5Eget_num(H5E_DEFAULT) > 0;
+    const hid_t reasons = failed ? H5Eget_current_stack() : H5I_INVALID_HID;
+    H5Idec_ref(id);
+    if (failed) H5Eset_current_stack(reasons);
 }
 
 /* --- errors --- */
@@ -183,6 +189,7 @@ tern_status tern_h5_create(const char *path, const char *kind, int version,
     drop(access);
     if (f->file < 0) {
         const tern_status failed = fail(f, "/", "create");
+        tern_atomic_abort(&f->atomic);
         free(f);
         return failed;
     }

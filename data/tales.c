@@ -54,7 +54,11 @@ tern_status tern_tales_write(const char *path, int64_t bytes, uint64_t seed,
     if (bytes < 1) return tern_fail(TERN_EARG, "tales: at least one byte, please");
     TERN_TRY(tern_atomic_begin(&w, path));
     FILE *f = fopen(w.temp, "wb");
-    if (!f) return tern_fail(TERN_EIO, "%s: %s", path, strerror(errno));
+    if (!f) {
+        const int reason = errno;
+        tern_atomic_abort(&w);
+        return tern_fail(TERN_EIO, "%s: %s", path, strerror(reason));
+    }
     tern_status s = write_stories(f, path, bytes, seed, progress, user, &all);
     if (fclose(f) != 0 && s == TERN_OK)
         s = tern_fail(TERN_EIO, "%s: cannot write: %s", path, strerror(errno));

@@ -63,6 +63,81 @@ Test(file, aborted_write_leaves_the_old_file, .init = setup, .fini = teardown)
     cr_expect(eq(int, entries(), 1));
 }
 
+Test(file, a_name_that_is_no_file_is_refused, .init = setup, .fini = teardown)
+{
+    char path[TERN_PATH_MAX], link_path[TERN_PATH_MAX];
+    struct stat st;
+    tern_atomic w;
+    cr_assert(eq(int, tern_path_join(path, dir, "pipe"), TERN_OK));
+    cr_assert(eq(int, tern_path_join(link_path, dir, "link"), TERN_OK));
+    cr_assert(eq(int, mkfifo(path, 0600), 0));
+    cr_assert(eq(int, symlink("pipe", link_path), 0));
+    cr_expect(eq(int, tern_file_write(path, "x", 1), TERN_EIO));
+    cr_expect(ne(ptr, strstr(tern_error_message(), "pipe"), NULL));
+    cr_expect(eq(int, tern_file_write(link_path, "x", 1), TERN_EIO));
+    cr_expect(eq(int, tern_atomic_begin(&w, "/dev/null"), TERN_EIO));
+    cr_expect(ne(ptr, strstr(tern_error_message(), "character device"), NULL));
+    cr_expect(eq(int, tern_atomic_begin(&w, dir), TERN_EIO));
+    cr_expect(eq(int, stat(path, &st), 0));
+    cr_expect(ne(int, S_ISFIFO(st.st_mode), 0));
+    cr_expect(eq(int, entries(), 2));
+}
+
+/* A link, a link to it in another directory, and one that points to nothing yet. */
+Test(file, links_stay_links, .init = setup, .fini = teardown)
+{
+    char sub[TERN_PATH_MAX], a[TERN_PATH_MAX], one[TERN_PATH_MAX], two[TERN_PATH_MAX];
+    char loop[TERN_PATH_MAX], *text;
+    struct stat st;
+    cr_assert(eq(int, tern_path_join(sub, dir, "sub"), TERN_OK));
+    cr_assert(eq(int, tern_make_dirs(sub), TERN_OK));
+    cr_assert(eq(int, tern_path_join(a, dir, "sub/a.txt"), TERN_OK));
+    cr_assert(eq(int, tern_path_join(one, dir, "sub/one"), TERN_OK));
+    cr_assert(eq(int, tern_path_join(two, dir, "two"), TERN_OK));
+    cr_assert(eq(int, tern_path_join(loop, dir, "loop"), TERN_OK));
+    cr_assert(eq(int, symlink("a.txt", one), 0));
+    cr_assert(eq(int, symlink(one, two), 0));
+    cr_assert(eq(int, symlink("loop", loop), 0));
+    for (int round = 0; round < 2; round++) { /* first the file is not there */
+        cr_assert(eq(int, tern_file_write(two, round ? "new" : "old", 3), TERN_OK));
+        cr_assert(eq(int, lstat(two, &st), 0));
+        cr_expect(ne(int, S_ISLNK(st.st_mode), 0));
+        cr_assert(eq(int, lstat(one, &st), 0));
+        cr_expect(ne(int, S_ISLNK(st.st_mode), 0));
+        cr_assert(eq(int, tern_file_read(a, 100, &text, NULL), TERN_OK));
+        cr_expect(eq(str, text, round ? "new" : "old"));
+        free(text);
+    }
+    cr_expect(tern_same_file(two, a));
+    cr_expect(not(tern_same_file(two, sub)));
+    cr_expect(not(tern_same_file(loop, loop)));
+    cr_expect(eq(int, tern_refuse_overwrite(two, a), TERN_EARG));
+    cr_expect(eq(int, tern_refuse_overwrite(two, sub), TERN_OK));
+    cr_expect(eq(int, tern_file_write(loop, "x", 1), TERN_EIO));
+    cr_expect(eq(int, entries(), 3));
+}
+
+Test(file, open_temporaries_can_be_abandoned, .init = setup, .fini = teardown)
+{
+    char path[TERN_PATH_MAX], name[16];
+    tern_atomic w[20], done; /* more than are remembered */
+    for (int i = 0; i < 20; i++) {
+        snprintf(name, sizeof name, "%d", i);
+        cr_assert(eq(int, tern_path_join(path, dir, name), TERN_OK));
+        cr_assert(eq(int, tern_atomic_begin(&w[i], path), TERN_OK));
+        fclose(fopen(w[i].temp, "w"));
+    }
+    for (int i = 8; i < 20; i++) tern_atomic_abort(&w[i]);
+    cr_assert(eq(int, tern_path_join(path, dir, "done"), TERN_OK));
+    cr_assert(eq(int, tern_atomic_begin(&done, path), TERN_OK));
+    fclose(fopen(done.temp, "w"));
+    cr_assert(eq(int, tern_atomic_commit(&done), TERN_OK));
+    cr_expect(eq(int, entries(), 9));
+    tern_atomic_abandon_all();
+    cr_expect(eq(int, entries(), 1));
+    cr_expect(tern_file_exists(path));
+}
+
 Test(file, leftovers_of_dead_writers_are_swept, .init = setup, .fini = teardown)
 {
     char path[TERN_PATH_MAX], left[TERN_PATH_MAX];

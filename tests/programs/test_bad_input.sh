@@ -56,6 +56,20 @@ expect 1 "nowhere" -- "$TERN" data tales.txt -o nowhere/x.h5
 expect 1 "validation" -- "$TERN" train small.yaml --data short.txt --out r2
 [ ! -e x.h5 ] || fail "a refused dataset left a file"
 
+# outputs that are inputs, or no files
+cp tales.txt same.txt && ln -s same.txt link.txt
+expect 1 "same.txt" -- "$TERN" data same.txt -o same.txt
+expect 1 "link.txt" -- "$TERN" data same.txt -o link.txt
+cmp tales.txt same.txt || fail "a text was replaced by its dataset"
+mkfifo pipe
+expect 1 "pipe" -- "$TERN" data tales.txt -o pipe --tokenizer byte
+expect 1 "pipe" -- "$TERN" tales -o pipe --bytes 1K
+expect 1 "pipe" -- "$TERN" export run -o pipe
+[ -p pipe ] || fail "a pipe was replaced by a file"
+expect 0 "" -- "$TERN" tales -o link.txt --bytes 1K
+[ -L link.txt ] || fail "a link was replaced by a file"
+cmp -s tales.txt same.txt && fail "a link was not written through"
+
 # damaged files
 for f in corpus.h5 run/checkpoints/best.h5 model.gguf; do
     size=$(stat -c %s $f)
