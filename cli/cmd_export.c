@@ -2,6 +2,7 @@
  */
 #define _GNU_SOURCE
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,7 @@
 
 #include "base/file.h"
 #include "cli/cli.h"
-#include "cli/run_data.h"
+#include "cli/check_text.h"
 #include "export/gguf_export.h"
 #include "export/verify.h"
 #include "formats/blocks.h"
@@ -20,9 +21,11 @@ typedef struct options {
     const char *run, *out, *data, *type;
     tern_export_options export;
     bool best;
-    long tokens, greedy;
+    long tokens; /* -1: as many as it needs */
+    long greedy;
 } options;
 
+enum { CHECK_TOKENS = 2048 };
 enum { KEY_BEST = 0x2000, KEY_EMBED, KEY_NAME, KEY_TOKENS, KEY_GREEDY };
 
 static const struct argp_option table[] = {
@@ -30,18 +33,20 @@ static const struct argp_option table[] = {
     {"type", 't', "TYPE", 0,
      "Of the ternary matrices: tq2_0 (2.06 bits per weight), tq1_0 (1.69), q2_0 (2.25, "
      "also where 256 does not divide the widths), f16. Default: the smallest of tq2_0, "
-     "q2_0, f16 that fits. A float model is f16 (default) or f32",
+     "q2_0, f16 that fits. A float model is f32 (default) or f16, which rounds it",
      0},
     {"embed", KEY_EMBED, "TYPE", 0,
-     "Of embedding and head: f16 (default; exact for models trained with "
-     "model.embed: f16), q8_0, f32",
+     "Of embedding and head: f16, f32, q8_0. Default: what the model was trained with "
+     "(model.embed), which is exact",
      0},
     {"best", KEY_BEST, 0, 0, "The checkpoint with the lowest validation loss", 0},
     {"name", KEY_NAME, "TEXT", 0, "The model's name in the file", 0},
     {"data", 'd', "FILE", 0, "Dataset for the parity check (default: the run's own)",
      0},
     {"check-tokens", KEY_TOKENS, "N", 0,
-     "Held-out tokens for the parity check (default 2048)", 0},
+     "Tokens for the parity check (default 2048, or the model's context if that is "
+     "longer)",
+     0},
     {"check-greedy", KEY_GREEDY, "N", 0,
      "Tokens that both must write alike (default 64)", 0},
     {0},
@@ -68,7 +73,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         if (key == 't')
             o->export.type = type;
         else
-            o->export.embed = (tern_ggml_type)type;
+            o->export.embed = type;
         return 0;
     case KEY_BEST:
         o->best = true;
@@ -95,122 +100,153 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     }
 }
 
-/* Held-out ids for the check: of --data, of the run's dataset, or, where neither is to
- * be had, every id of the vocabulary in turn. */
-static tern_status check_ids(const options *o, int64_t vocab, int32_t **ids,
-                             int64_t *count, const char **source)
-{
-    tern_dataset *d = NULL;
-    *source = "held-out";
-    tern_status s = tern_run_data_open(o->run, o->data, &d);
-    if (s != TERN_OK && o->data) return s;
-    int64_t n = d ? tern_dataset_tokens(d, TERN_VAL) : o->tokens + 1;
-    if (n > o->tokens + 1) n = o->tokens + 1;
-    *ids = malloc((size_t)(n + 1) * sizeof **ids);
-    if (!*ids) {
-        tern_dataset_free(d);
-        return tern_fail(TERN_EMEM, "out of memory");
-    }
-    if (d) {
-        s = tern_dataset_read(d, TERN_VAL, 0, n, *ids);
-    } else {
-        *source = "made-up";
-        s = TERN_OK;
-        for (int64_t i = 0; i < n; i++) (*ids)[i] = (int32_t)(i * 7919 % vocab);
-    }
-    tern_dataset_free(d);
-    *count = n;
-    return s;
-}
-
 static int64_t file_bytes(const char *path)
 {
     struct stat st;
     return stat(path, &st) == 0 ? (int64_t)st.st_size : 0;
 }
 
-static void print_report(const options *o, const tern_spec *spec, tern_ggml_type type,
-                         const tern_parity *p, const char *source)
+/* What the report is about. */
+typedef struct job {
+    const options *options;
+    tern_model *model;
+    tern_export_types types;
+    tern_check_text text;
+    tern_parity parity;
+    bool exact;
+    char verdict[512];
+} job;
+
+static void print_report(const job *j)
 {
     char bytes[16], params[16];
-    printf("%s: %s, %s parameters, matrices %s, embeddings %s\n", o->out,
-           tern_human_bytes(file_bytes(o->out), bytes),
-           tern_human_count(tern_spec_params(spec), params), tern_ggml_name(type),
-           tern_ggml_name(o->export.embed));
+    const tern_parity *p = &j->parity;
+    printf("%s: %s, %s parameters, matrices %s, embeddings %s\n", j->options->out,
+           tern_human_bytes(file_bytes(j->options->out), bytes),
+           tern_human_count(tern_spec_params(tern_model_spec(j->model)), params),
+           tern_ggml_name(j->types.linear), tern_ggml_name(j->types.embed));
     puts("parity, the trained model against the file in the runtime:");
     printf("  ternary codes   %" PRId64 " in %" PRId64 " matrices, %" PRId64
            " differ\n",
            p->codes, p->matrices, p->codes_differ);
     printf("  scales          %" PRId64 ", %" PRId64 " differ\n", p->scales,
            p->scales_differ);
-    printf("  int8 codes      %" PRId64 " over %" PRId64 " %s tokens, %" PRId64
-           " differ\n",
-           p->acts, p->tokens, source, p->acts_differ);
+    printf("  float weights   %" PRId64 ", %" PRId64 " differ in any bit\n", p->floats,
+           p->floats_differ);
+    printf("  text            %" PRId64 " %s tokens%s%s, positions up to %" PRId64 "\n",
+           p->tokens, j->text.source, *j->text.data ? " of " : "", j->text.data,
+           p->positions);
+    printf("  int8 codes      %" PRId64 ", %" PRId64 " differ\n", p->acts,
+           p->acts_differ);
     printf("  logits          %" PRId64 ", %" PRId64
            " differ in any bit, largest difference %.3g\n",
            p->logits, p->logits_differ, p->max_logit_error);
-    printf("  loss            %.9f trained, %.9f exported (nats/token)\n",
-           p->train_loss, p->runtime_loss);
+    if (p->tokens)
+        printf("  loss            %.9f trained, %.9f exported (nats/token)\n",
+               p->train_loss, p->runtime_loss);
     printf("  greedy text     %" PRId64 " of %" PRId64 " tokens alike\n",
            p->greedy_same, p->greedy);
+    puts(j->verdict);
 }
 
-static void print_report_json(const options *o, tern_ggml_type type,
-                              const tern_parity *p)
+static void set_count(json_t *o, const char *key, int64_t value)
+{
+    json_object_set_new(o, key, json_integer((json_int_t)value));
+}
+
+static json_t *parity_json(const job *j)
+{
+    const tern_parity *p = &j->parity;
+    const double unknown = (double)NAN;
+    json_t *o = json_object();
+    json_object_set_new(o, "exact", json_boolean(j->exact));
+    json_object_set_new(o, "verdict", json_string(j->verdict));
+    json_object_set_new(o, "source", json_string(j->text.source));
+    json_object_set_new(o, "data",
+                        *j->text.data ? json_string(j->text.data) : json_null());
+    set_count(o, "codes", p->codes);
+    set_count(o, "codes_differ", p->codes_differ);
+    set_count(o, "scales", p->scales);
+    set_count(o, "scales_differ", p->scales_differ);
+    set_count(o, "floats", p->floats);
+    set_count(o, "floats_differ", p->floats_differ);
+    set_count(o, "tokens", p->tokens);
+    set_count(o, "positions", p->positions);
+    set_count(o, "activations", p->acts);
+    set_count(o, "activations_differ", p->acts_differ);
+    set_count(o, "logits", p->logits);
+    set_count(o, "logits_differ", p->logits_differ);
+    set_count(o, "logits_nan", p->logits_nan);
+    json_object_set_new(o, "max_logit_error", tern_json_number(p->max_logit_error));
+    json_object_set_new(o, "train_loss",
+                        tern_json_number(p->tokens ? p->train_loss : unknown));
+    json_object_set_new(o, "runtime_loss",
+                        tern_json_number(p->tokens ? p->runtime_loss : unknown));
+    set_count(o, "greedy", p->greedy);
+    set_count(o, "greedy_same", p->greedy_same);
+    return o;
+}
+
+static void print_report_json(const job *j)
 {
     tern_print_json(json_pack(
-        "{s:s, s:s, s:s, s:I, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, "
-        "s:f, "
-        "s:f, s:I, s:I}}",
-        "file", o->out, "type", tern_ggml_name(type), "embed",
-        tern_ggml_name(o->export.embed), "bytes", (json_int_t)file_bytes(o->out),
-        "parity", "codes", (json_int_t)p->codes, "codes_differ",
-        (json_int_t)p->codes_differ, "scales", (json_int_t)p->scales, "scales_differ",
-        (json_int_t)p->scales_differ, "tokens", (json_int_t)p->tokens, "activations",
-        (json_int_t)p->acts, "activations_differ", (json_int_t)p->acts_differ, "logits",
-        (json_int_t)p->logits, "logits_differ", (json_int_t)p->logits_differ,
-        "max_logit_error", p->max_logit_error, "train_loss", p->train_loss,
-        "runtime_loss", p->runtime_loss, "greedy", (json_int_t)p->greedy, "greedy_same",
-        (json_int_t)p->greedy_same));
+        "{s:s, s:s, s:s, s:I, s:o}", "file", j->options->out, "type",
+        tern_ggml_name(j->types.linear), "embed", tern_ggml_name(j->types.embed),
+        "bytes", (json_int_t)file_bytes(j->options->out), "parity", parity_json(j)));
 }
 
-static tern_status verify(const options *o, tern_model *model, tern_parity *parity,
-                          const char **source)
+/* Compares the finished file before it takes the place of an older one. */
+static tern_status verify(void *user, const char *file)
 {
+    job *j = user;
     tern_runtime *runtime;
-    int32_t *ids = NULL;
-    int64_t count = 0;
-    TERN_TRY(tern_runtime_open(o->out, &runtime));
-    tern_status s = check_ids(o, tern_model_spec(model)->vocab, &ids, &count, source);
-    if (s == TERN_OK) s = tern_verify(model, runtime, ids, count, o->greedy, parity);
-    free(ids);
+    TERN_TRY(tern_runtime_open(file, &runtime));
+    tern_parity *p = &j->parity;
+    const tern_status s = tern_verify(j->model, runtime, j->text.ids, j->text.count,
+                                      j->options->greedy, p);
     tern_runtime_free(runtime);
-    if (s == TERN_OK && (parity->codes_differ || parity->scales_differ))
-        return tern_fail(TERN_ECORRUPT,
-                         "%s: %" PRId64 " ternary codes and %" PRId64
-                         " scales are not the trained model's: please report this",
-                         o->out, parity->codes_differ, parity->scales_differ);
-    return s;
+    TERN_TRY(s);
+    j->exact = tern_parity_verdict(p, j->verdict, sizeof j->verdict);
+    if (p->codes_differ || p->scales_differ)
+        return tern_fail(TERN_ECORRUPT, "%s: %s; nothing was written", j->options->out,
+                         j->verdict);
+    return TERN_OK;
+}
+
+/* Tokens to compare: enough to fill the model's context, unless told. */
+static int64_t check_tokens(const options *o, const tern_spec *s)
+{
+    if (o->tokens >= 0) return o->tokens;
+    return s->context > CHECK_TOKENS ? s->context : CHECK_TOKENS;
+}
+
+static tern_status export_checkpoint(const options *o, tern_checkpoint *c, job *j)
+{
+    tern_export_options e = o->export;
+    e.check = verify;
+    e.user = j;
+    TERN_TRY(tern_checkpoint_model(c, &j->model));
+    const tern_spec *spec = tern_model_spec(j->model);
+    TERN_TRY(tern_export_choose(spec, &e, &j->types));
+    TERN_TRY(
+        tern_check_text_open(c, o->run, o->data, check_tokens(o, spec) + 1, &j->text));
+    return tern_export_gguf(c, j->model, &e, o->out);
 }
 
 static tern_status export_run(const options *o)
 {
     char path[TERN_PATH_MAX];
     tern_checkpoint *c;
-    tern_model *model = NULL;
-    tern_parity parity;
-    tern_ggml_type type = TERN_GGML_F16;
-    const char *source = "";
+    job j = {.options = o};
     TERN_TRY(tern_run_find(o->run, o->best, path));
     TERN_TRY(tern_checkpoint_open(path, &c));
-    tern_status s = tern_checkpoint_model(c, &model);
-    if (s == TERN_OK) s = tern_export_gguf(c, model, &o->export, o->out, &type);
-    if (s == TERN_OK) s = verify(o, model, &parity, &source);
+    const tern_status s = export_checkpoint(o, c, &j);
     if (s == TERN_OK && o->common.json)
-        print_report_json(o, type, &parity);
+        print_report_json(&j);
     else if (s == TERN_OK)
-        print_report(o, tern_model_spec(model), type, &parity, source);
-    tern_model_free(model);
+        print_report(&j);
+    tern_check_text_free(&j.text);
+    tern_model_free(j.model);
     tern_checkpoint_close(c);
     return s;
 }
@@ -224,13 +260,16 @@ int tern_cmd_export(int argc, char **argv)
         .parser = parse,
         .args_doc = "RUN|CHECKPOINT.h5",
         .children = children,
-        .doc = "Write a trained model as a GGUF file, read it again and compare."
-               "\vThe report says how many codes, scales and logits of the file differ "
-               "from the trained model: the aim is none.\n\n"
-               "Example: tern export runs/tales -o tales.gguf",
+        .doc =
+            "Write a trained model as a GGUF file, read it again and compare."
+            "\vThe report says how many codes, scales and logits of the file differ "
+            "from the trained model: the aim is none, and the last line says whether "
+            "it was reached. An older file of that name is replaced after the "
+            "comparison.\n\n"
+            "Example: tern export runs/tales -o tales.gguf",
     };
-    options o = {.export = {.type = TERN_EXPORT_AUTO, .embed = TERN_GGML_F16},
-                 .tokens = 2048,
+    options o = {.export = {.type = TERN_EXPORT_AUTO, .embed = TERN_EXPORT_AUTO},
+                 .tokens = -1,
                  .greedy = 64};
     argp_parse(&argp, argc, argv, 0, NULL, &o);
     tern_status s = tern_common_apply(&o.common);

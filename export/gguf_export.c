@@ -31,7 +31,7 @@ typedef struct export_job {
     tern_gguf_writer *writer;
     tern_model *model;
     const tern_spec *spec;
-    tern_ggml_type linear, embed;
+    tern_export_types types;
     tensor_job *jobs;
     size_t count;
 } export_job;
@@ -64,7 +64,9 @@ static tern_status fill_tensor(void *user, uint8_t *out, size_t bytes)
         return tern_fail(TERN_EMEM, "tensor %s: out of memory", p->name);
     }
     for (int64_t r = 0; r < p->rows; r++, out += row_bytes) {
-        const int64_t from = j->head_dim ? tern_rotary_row(r, j->head_dim) : r;
+        const int64_t from =
+            j->head_dim ? (int64_t)tern_gguf_rotary_row((size_t)r, (size_t)j->head_dim)
+                        : r;
         if (p->form != TERN_FORM_TERNARY) {
             const float *row = tern_param_forward(p) + (size_t)from * cols;
             tern_encode_floats(j->type, row, cols, out);
@@ -106,8 +108,8 @@ static tern_status put_tensor(export_job *e, const tern_param *p)
     if (!tern_gguf_name(p->name, theirs, &kind))
         return tern_fail(TERN_ESHAPE, "parameter %s has no name in GGUF", p->name);
     const tern_ggml_type type = kind == TERN_EXPORT_GAIN    ? TERN_GGML_F32
-                                : kind == TERN_EXPORT_EMBED ? e->embed
-                                                            : e->linear;
+                                : kind == TERN_EXPORT_EMBED ? e->types.embed
+                                                            : e->types.linear;
     TERN_TRY(check_blocks(p, type));
     const bool permute = kind == TERN_EXPORT_ROTARY && e->spec->arch == TERN_ARCH_LLAMA;
     tensor_job *j = &e->jobs[e->count++];
@@ -184,7 +186,7 @@ static tern_status put_keys(const export_job *e, tern_checkpoint *c, const char 
     tern_gguf_put_string(e->writer, "general.architecture",
                          tern_arch_name(e->spec->arch));
     tern_gguf_put_string(e->writer, "general.name", name);
-    tern_gguf_put_u32(e->writer, "general.file_type", file_type(e->linear));
+    tern_gguf_put_u32(e->writer, "general.file_type", file_type(e->types.linear));
     tern_gguf_put_u32(e->writer, "general.quantization_version", 2);
     put_dimensions(e);
     tern_gguf_put_string(e->writer, "tern.version", TERN_VERSION);
@@ -207,14 +209,14 @@ static tern_status put_keys(const export_job *e, tern_checkpoint *c, const char 
 static tern_ggml_type densest(const tern_spec *s)
 {
     const int64_t q = s->heads * s->head_dim;
-    if (s->quant == TERN_QUANT_NONE) return TERN_GGML_F16;
+    if (s->quant == TERN_QUANT_NONE) return TERN_GGML_F32;
     if (s->width % 256 == 0 && s->ffn % 256 == 0 && q % 256 == 0)
         return TERN_GGML_TQ2_0;
     if (s->width % 64 == 0 && s->ffn % 64 == 0 && q % 64 == 0) return TERN_GGML_Q2_0;
     return TERN_GGML_F16;
 }
 
-static tern_status check_types(const tern_spec *s, int type, tern_ggml_type embed)
+static tern_status check_types(const tern_spec *s, int type, int embed)
 {
     if (s->quant == TERN_QUANT_NONE && type != TERN_GGML_F16 && type != TERN_GGML_F32)
         return tern_fail(TERN_EARG,
@@ -229,7 +231,19 @@ static tern_status check_types(const tern_spec *s, int type, tern_ggml_type embe
                          tern_ggml_name((uint32_t)type));
     if (embed != TERN_GGML_F16 && embed != TERN_GGML_F32 && embed != TERN_GGML_Q8_0)
         return tern_fail(TERN_EARG, "embeddings cannot be %s; use f16, q8_0 or f32",
-                         tern_ggml_name(embed));
+                         tern_ggml_name((uint32_t)embed));
+    return TERN_OK;
+}
+
+tern_status tern_export_choose(const tern_spec *s, const tern_export_options *options,
+                               tern_export_types *out)
+{
+    const int exact = s->embed == TERN_EMBED_F32 ? TERN_GGML_F32 : TERN_GGML_F16;
+    const int type =
+        options->type == TERN_EXPORT_AUTO ? (int)densest(s) : options->type;
+    const int embed = options->embed == TERN_EXPORT_AUTO ? exact : options->embed;
+    TERN_TRY(check_types(s, type, embed));
+    *out = (tern_export_types){(tern_ggml_type)type, (tern_ggml_type)embed};
     return TERN_OK;
 }
 
@@ -240,28 +254,27 @@ static const char *base_name(const char *path)
 }
 
 tern_status tern_export_gguf(tern_checkpoint *c, tern_model *model,
-                             const tern_export_options *options, const char *path,
-                             tern_ggml_type *chosen)
+                             const tern_export_options *options, const char *path)
 {
-    const tern_spec *s = tern_model_spec(model);
-    const int type =
-        options->type == TERN_EXPORT_AUTO ? (int)densest(s) : options->type;
-    TERN_TRY(check_types(s, type, options->embed));
+    tern_export_types types;
+    TERN_TRY(tern_export_choose(tern_model_spec(model), options, &types));
 
     export_job e = {.writer = tern_gguf_writer_new(),
                     .model = model,
-                    .spec = s,
-                    .linear = (tern_ggml_type)type,
-                    .embed = options->embed};
+                    .spec = tern_model_spec(model),
+                    .types = types};
     e.jobs = calloc(tern_model_params(model)->count, sizeof *e.jobs);
     tern_status status =
         e.writer && e.jobs ? TERN_OK : tern_fail(TERN_EMEM, "%s: out of memory", path);
     if (status == TERN_OK)
         status = put_keys(&e, c, options->name ? options->name : base_name(path));
-    if (status == TERN_OK) status = put_tensors(&e);
-    if (status == TERN_OK) status = tern_gguf_write(e.writer, path);
+    if (status == TERN_OK) {
+        status = put_tensors(&e);
+        if (status != TERN_OK) status = tern_fail_in(status, path);
+    }
+    if (status == TERN_OK)
+        status = tern_gguf_write_checked(e.writer, path, options->check, options->user);
     tern_gguf_writer_free(e.writer);
     free(e.jobs);
-    if (status == TERN_OK && chosen) *chosen = e.linear;
     return status;
 }

@@ -50,9 +50,3 @@ bool tern_gguf_name(const char *ours, char theirs[TERN_GGUF_NAME],
     }
     return false;
 }
-
-int64_t tern_rotary_row(int64_t r, int64_t head_dim)
-{
-    const int64_t in_head = r % head_dim;
-    return r - in_head + in_head % 2 * (head_dim / 2) + in_head / 2;
-}

@@ -22,8 +22,4 @@ enum { TERN_GGUF_NAME = 64 }; /* with its NUL */
 bool tern_gguf_name(const char *ours, char theirs[TERN_GGUF_NAME],
                     tern_export_kind *kind);
 
-/* The row of ours that stands at row r in the file, where heads of head_dim rows have
- * had their halves interleaved: new row 2i + p is old row p * head_dim / 2 + i. */
-int64_t tern_rotary_row(int64_t r, int64_t head_dim);
-
 #endif /* TERN_EXPORT_NAMES_H */

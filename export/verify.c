@@ -1,8 +1,10 @@
-/* verify.c - three comparisons, from the bottom up: the ternary codes in the file, the
- * 8-bit activations and logits on text, and the text that greedy decoding writes. */
+/* verify.c - three comparisons, from the bottom up: the weights in the file, the 8-bit
+ * activations and logits on text, and the text that greedy decoding writes. */
 #include "export/verify.h"
 
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +14,7 @@
 #include "formats/blocks.h"
 #include "kernels/rows.h"
 
-enum { WINDOW = 256, PROMPT = 16 };
+enum { PROMPT = 16 };
 
 /* Activation codes in the order of the forward pass, padding left out. */
 typedef struct recording {
@@ -27,9 +29,9 @@ typedef struct verifier {
     tern_session *session;
     tern_tape *tape;
     recording train, run;
-    float *logits; /* (window, V), the runtime's */
+    float *logits; /* (rows, V), the runtime's */
     float *losses, *lse;
-    int64_t window, vocab;
+    int64_t window, rows, vocab; /* the context; what of it is needed */
 } verifier;
 
 static void record(recording *r, const int8_t *codes, size_t rows, size_t cols,
@@ -76,9 +78,10 @@ static tern_status compare_matrix(const verifier *v, const tern_param *p,
     bool scale_differs = false;
     for (int64_t r = 0; s == TERN_OK && r < p->rows; r++) {
         const uint8_t *in = file->data + (size_t)r * row_bytes;
-        const int64_t row = head_dim ? tern_rotary_row(r, head_dim) : r;
+        const size_t row =
+            head_dim ? tern_gguf_rotary_row((size_t)r, (size_t)head_dim) : (size_t)r;
         float scale = p->ternary.scale;
-        tern_ternary_unpack_row(&p->ternary, (size_t)row, ours);
+        tern_ternary_unpack_row(&p->ternary, row, ours);
         if (tern_ggml_is_ternary(file->type)) {
             s = tern_decode_trits(file->type, in, cols, theirs, &scale);
         } else { /* floats: gamma * t, exact in fp16 */
@@ -108,6 +111,27 @@ static tern_status compare_matrix(const verifier *v, const tern_param *p,
     return TERN_OK;
 }
 
+/* What the forward pass of training multiplies by, against what the file holds. */
+static tern_status compare_floats(const tern_param *p, const tern_gguf_tensor *file,
+                                  int64_t head_dim, tern_parity *out)
+{
+    const size_t rows = (size_t)p->rows, cols = (size_t)p->cols;
+    float *values = malloc(cols * sizeof *values);
+    if (!values) return tern_fail(TERN_EMEM, "out of memory");
+    for (size_t r = 0; r < rows; r++) {
+        const size_t row = head_dim ? tern_gguf_rotary_row(r, (size_t)head_dim) : r;
+        const float *ours = tern_param_forward(p) + row * cols;
+        tern_decode_floats(file->type, file->data + r * (file->bytes / rows), cols,
+                           values);
+        for (size_t k = 0; k < cols; k++)
+            out->floats_differ +=
+                tern_float_bits(values[k]) != tern_float_bits(ours[k]);
+    }
+    free(values);
+    out->floats += p->rows * p->cols;
+    return TERN_OK;
+}
+
 static tern_status compare_weights(const verifier *v, tern_parity *out)
 {
     const tern_gguf *file = tern_runtime_gguf(v->runtime);
@@ -117,8 +141,7 @@ static tern_status compare_weights(const verifier *v, tern_parity *out)
         const tern_param *p = params->items[i];
         char name[TERN_GGUF_NAME];
         tern_export_kind kind;
-        if (p->form != TERN_FORM_TERNARY || !tern_gguf_name(p->name, name, &kind))
-            continue;
+        if (!tern_gguf_name(p->name, name, &kind)) continue;
         const tern_gguf_tensor *t = tern_gguf_find_tensor(file, name);
         if (!t || t->dims[0] != p->cols || t->dims[1] != p->rows)
             return tern_fail(TERN_ESHAPE,
@@ -126,7 +149,9 @@ static tern_status compare_weights(const verifier *v, tern_parity *out)
                              tern_gguf_path(file), name);
         const bool permuted =
             kind == TERN_EXPORT_ROTARY && spec->arch == TERN_ARCH_LLAMA;
-        TERN_TRY(compare_matrix(v, p, t, permuted ? spec->head_dim : 0, out));
+        const int64_t head_dim = permuted ? spec->head_dim : 0;
+        TERN_TRY(p->form == TERN_FORM_TERNARY ? compare_matrix(v, p, t, head_dim, out)
+                                              : compare_floats(p, t, head_dim, out));
     }
     return TERN_OK;
 }
@@ -158,12 +183,16 @@ static void compare_logits(const verifier *v, const float *train, int64_t n,
                            tern_parity *out)
 {
     for (int64_t i = 0; i < n * v->vocab; i++) {
-        out->logits_differ +=
-            tern_float_bits(train[i]) != tern_float_bits(v->logits[i]);
-        const double d = fabs((double)train[i] - (double)v->logits[i]);
-        if (!(d <= out->max_logit_error)) out->max_logit_error = d;
+        const float a = train[i], b = v->logits[i];
+        const bool nan = isnan(a) || isnan(b);
+        out->logits_nan += nan;
+        if (!nan && tern_float_bits(a) == tern_float_bits(b)) continue;
+        out->logits_differ++;
+        const double d = fabs((double)a - (double)b), most = out->max_logit_error;
+        if (!isnan(most) && !(d <= most)) out->max_logit_error = d;
     }
     out->logits += n * v->vocab;
+    if (n > out->positions) out->positions = n;
 }
 
 static double sum_losses(const verifier *v, const float *logits, const int32_t *targets,
@@ -216,14 +245,6 @@ static tern_status compare_text(verifier *v, const int32_t *ids, int64_t count,
 
 /* --- greedy text --- */
 
-static int32_t most_probable(const float *logits, int64_t vocab)
-{
-    int64_t best = 0;
-    for (int64_t i = 1; i < vocab; i++)
-        if (logits[i] > logits[best]) best = i;
-    return (int32_t)best;
-}
-
 /* Both continue the same text; when a window is full both go on from its last half. */
 static tern_status compare_greedy(verifier *v, int32_t *text, int64_t length,
                                   int64_t greedy, tern_parity *out)
@@ -239,8 +260,8 @@ static tern_status compare_greedy(verifier *v, int32_t *text, int64_t length,
         TERN_TRY(tern_session_eval(v->session, text + done, length - done, v->logits));
         done = length;
         const int32_t a =
-            most_probable(train + (length - start - 1) * v->vocab, v->vocab);
-        if (a != most_probable(v->logits, v->vocab)) break;
+            tern_most_probable(train + (length - start - 1) * v->vocab, v->vocab);
+        if (a != tern_most_probable(v->logits, v->vocab)) break;
         text[length++] = a;
         out->greedy_same++;
     }
@@ -266,21 +287,21 @@ static tern_status start_greedy(verifier *v, const int32_t *ids, int64_t count,
 /* --- the whole --- */
 
 static tern_status verifier_init(verifier *v, tern_model *model,
-                                 const tern_runtime *runtime)
+                                 const tern_runtime *runtime, int64_t count)
 {
     const tern_spec *a = tern_model_spec(model), *b = tern_runtime_spec(runtime);
     if (a->vocab != b->vocab || a->width != b->width || a->layers != b->layers)
         return tern_fail(TERN_ESHAPE, "%s: not an export of this model",
                          tern_gguf_path(tern_runtime_gguf(runtime)));
-    *v = (verifier){.model = model,
-                    .runtime = runtime,
-                    .vocab = a->vocab,
-                    .window = a->context < WINDOW ? a->context : WINDOW};
+    *v = (verifier){
+        .model = model, .runtime = runtime, .vocab = a->vocab, .window = a->context};
+    v->rows = count - 1 < v->window ? count - 1 : v->window;
+    if (v->rows < 1) v->rows = 1; /* greedy text needs one */
     TERN_TRY(tern_session_new(runtime, v->window, &v->session));
     v->tape = tern_tape_new(0);
-    v->logits = malloc((size_t)(v->window * v->vocab) * sizeof *v->logits);
-    v->losses = malloc((size_t)v->window * sizeof *v->losses);
-    v->lse = malloc((size_t)v->window * sizeof *v->lse);
+    v->logits = malloc((size_t)(v->rows * v->vocab) * sizeof *v->logits);
+    v->losses = malloc((size_t)v->rows * sizeof *v->losses);
+    v->lse = malloc((size_t)v->rows * sizeof *v->lse);
     if (!v->tape || !v->logits || !v->losses || !v->lse)
         return tern_fail(TERN_EMEM, "out of memory");
     tern_tape_set_inference(v->tape, true);
@@ -292,8 +313,9 @@ tern_status tern_verify(tern_model *model, const tern_runtime *runtime,
                         tern_parity *out)
 {
     verifier v = {0};
-    tern_parity p = {0};
-    tern_status s = verifier_init(&v, model, runtime);
+    const tern_spec *spec = tern_model_spec(model);
+    tern_parity p = {.float_sums = spec->quant == TERN_QUANT_NONE};
+    tern_status s = verifier_init(&v, model, runtime, count);
     if (s == TERN_OK) s = compare_weights(&v, &p);
     if (s == TERN_OK) s = compare_text(&v, ids, count, &p);
     if (s == TERN_OK) s = start_greedy(&v, ids, count, greedy, &p);
@@ -306,4 +328,56 @@ tern_status tern_verify(tern_model *model, const tern_runtime *runtime,
     free(v.lse);
     if (s == TERN_OK) *out = p;
     return s;
+}
+
+/* --- the verdict --- */
+
+/* Why it is not exact: what is wrong with the weights comes first, since it explains
+ * the rest. */
+static void explain(const tern_parity *p, char *out, size_t size)
+{
+    if (p->codes_differ || p->scales_differ)
+        snprintf(out, size,
+                 "%" PRId64 " ternary codes and %" PRId64
+                 " scales are not the model's: please report this",
+                 p->codes_differ, p->scales_differ);
+    else if (p->floats_differ)
+        snprintf(out, size,
+                 "the chosen type rounds %" PRId64 " of %" PRId64
+                 " float weights; logits differ by %.3g at most",
+                 p->floats_differ, p->floats, p->max_logit_error);
+    else if (p->logits_nan)
+        snprintf(out, size, "%" PRId64 " logits are not numbers", p->logits_nan);
+    else if (p->float_sums)
+        snprintf(out, size,
+                 "training sums its float layers in another order; the weights are the "
+                 "same in every bit, logits differ by %.3g at most",
+                 p->max_logit_error);
+    else
+        snprintf(out, size,
+                 "the weights are the same in every bit, but logits differ by %.3g at "
+                 "most: please report this",
+                 p->max_logit_error);
+}
+
+bool tern_parity_verdict(const tern_parity *p, char *out, size_t size)
+{
+    char why[256];
+    const bool same_weights =
+        !p->codes_differ && !p->scales_differ && !p->floats_differ;
+    const bool same_text =
+        !p->acts_differ && !p->logits_differ && p->greedy_same == p->greedy;
+    if (same_weights && p->tokens == 0) {
+        snprintf(out, size,
+                 "not shown: the weights are the same in every bit, but no "
+                 "text was compared");
+        return false;
+    }
+    if (same_weights && same_text) {
+        snprintf(out, size, "exact: the file is the trained model, bit for bit");
+        return true;
+    }
+    explain(p, why, sizeof why);
+    snprintf(out, size, "not exact, because %s", why);
+    return false;
 }

@@ -2,6 +2,8 @@
 #ifndef TERN_EXPORT_VERIFY_H
 #define TERN_EXPORT_VERIFY_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/status.h"
@@ -13,11 +15,17 @@ typedef struct tern_parity {
     int64_t matrices;
     int64_t codes, codes_differ;   /* ternary codes */
     int64_t scales, scales_differ; /* one per matrix */
-    /* forward passes over `tokens` ids, training's against the runtime's */
-    int64_t tokens;
+    int64_t floats, floats_differ; /* all other weights, by bits */
+    /* The layers are float, and training multiplies them by BLAS: no file could give
+     * the same bits of logits. */
+    bool float_sums;
+    /* forward passes over `tokens` ids, training's against the runtime's, in windows of
+     * up to `positions` */
+    int64_t tokens, positions;
     int64_t acts, acts_differ;       /* int8 activation codes */
-    int64_t logits, logits_differ;   /* by bits */
-    double max_logit_error;          /* largest |difference| */
+    int64_t logits, logits_differ;   /* by bits; a NaN is never alike */
+    int64_t logits_nan;              /* on either side */
+    double max_logit_error;          /* largest |difference|; NaN if one is */
     double train_loss, runtime_loss; /* nats per token */
     int64_t greedy, greedy_same;     /* ids until greedy texts differ, of `greedy` */
 } tern_parity;
@@ -29,5 +37,8 @@ typedef struct tern_parity {
 tern_status tern_verify(tern_model *model, const tern_runtime *runtime,
                         const int32_t *ids, int64_t count, int64_t greedy,
                         tern_parity *out);
+
+/* One sentence: "exact: ..." (and true), or "not exact, because ...". */
+bool tern_parity_verdict(const tern_parity *p, char *out, size_t size);
 
 #endif /* TERN_EXPORT_VERIFY_H */

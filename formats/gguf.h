@@ -129,5 +129,20 @@ void tern_gguf_put_tensor(tern_gguf_writer *w, const char *name, tern_ggml_type 
 
 /* tern_gguf_write() - the file at `path`, whole or not at all (base/file.h). */
 tern_status tern_gguf_write(tern_gguf_writer *w, const char *path);
+/* The same, but `check` sees the finished file under another name first: unless it
+ * returns TERN_OK, `path` stays what it was. */
+typedef tern_status (*tern_gguf_check)(void *user, const char *file);
+tern_status tern_gguf_write_checked(tern_gguf_writer *w, const char *path,
+                                    tern_gguf_check check, void *user);
+
+/* --- rotary pairs --- */
+
+/* llama.cpp's arch llama turns neighbours (2i, 2i + 1) of a head, tern (i, i + d / 2):
+ * row r of the file's attn_q and attn_k is row tern_gguf_rotary_row() of tern's. */
+static inline size_t tern_gguf_rotary_row(size_t r, size_t head_dim)
+{
+    const size_t in_head = r % head_dim;
+    return r - in_head + in_head % 2 * (head_dim / 2) + in_head / 2;
+}
 
 #endif /* TERN_FORMATS_GGUF_H */

@@ -317,6 +317,12 @@ static tern_status write_to(const tern_gguf_writer *w, const buffer *head,
 
 tern_status tern_gguf_write(tern_gguf_writer *w, const char *path)
 {
+    return tern_gguf_write_checked(w, path, NULL, NULL);
+}
+
+tern_status tern_gguf_write_checked(tern_gguf_writer *w, const char *path,
+                                    tern_gguf_check check, void *user)
+{
     tern_atomic file;
     buffer head = {0};
     make_head(w, &head);
@@ -328,12 +334,12 @@ tern_status tern_gguf_write(tern_gguf_writer *w, const char *path)
     s = tern_atomic_begin(&file, path);
     if (s == TERN_OK) {
         s = write_to(w, &head, file.temp);
-        if (s == TERN_OK) {
+        if (s != TERN_OK) s = tern_fail_in(s, path);
+        if (s == TERN_OK && check) s = check(user, file.temp);
+        if (s == TERN_OK)
             s = tern_atomic_commit(&file);
-        } else {
+        else
             tern_atomic_abort(&file);
-            s = tern_fail_in(s, path);
-        }
     }
     free(head.data);
     return s;

@@ -32,13 +32,10 @@ static tern_status wrong_type(const char *path, const tern_gguf_tensor *t,
                      path, t->name, tern_ggml_name(t->type), wanted);
 }
 
-/* The row of tern's order that row r of the file is: within a head, the file's 2i + p
- * is ours p * head_dim / 2 + i. */
+/* The row of tern's order that row r of the file is. */
 static size_t place_of_row(size_t r, size_t head_dim)
 {
-    if (head_dim == 0) return r;
-    const size_t in_head = r % head_dim;
-    return r - in_head + in_head % 2 * (head_dim / 2) + in_head / 2;
+    return head_dim ? tern_gguf_rotary_row(r, head_dim) : r;
 }
 
 /* --- ternary --- */

@@ -83,6 +83,8 @@ typedef struct tern_sampler {
 
 /* TERN_EARG names a parameter out of its range. */
 tern_status tern_sampler_check(const tern_sampler *s);
+/* The id of the greatest logit, the lowest among equals; NaN is below all. */
+int32_t tern_most_probable(const float *logits, int64_t vocab);
 /* Bytes of scratch that tern_sample needs for this vocabulary, aligned as malloc
  * does. */
 size_t tern_sample_scratch(int64_t vocab);

@@ -86,7 +86,7 @@ static void penalise(float penalty, float *logits, int64_t vocab, const int32_t 
     }
 }
 
-static int32_t most_probable(const float *logits, int64_t vocab)
+int32_t tern_most_probable(const float *logits, int64_t vocab)
 {
     int32_t best = 0;
     for (int64_t i = 1; i < vocab; i++)
@@ -185,7 +185,7 @@ int32_t tern_sample(tern_sampler *s, float *logits, int64_t vocab,
     if (s->repeat_penalty != 1.0f)
         penalise(s->repeat_penalty, logits, vocab, recent, recent_count, p.seen);
 
-    const int32_t best = most_probable(logits, vocab);
+    const int32_t best = tern_most_probable(logits, vocab);
     const float max = logits[best];
     if (s->temperature == 0.0f || !isfinite(max)) return best;
 

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# What `tern export` compares on: the run's held-out text, and it says so when it had to
+# take another; a failed comparison leaves the older file.
+. "$(dirname "$0")/lib.sh"
+small_config
+"$TERN" tales -o tales.txt --bytes 30K --seed 3 2>/dev/null
+"$TERN" data tales.txt -o corpus.h5 --tokenizer char >/dev/null
+"$TERN" data tales.txt -o all.h5 --tokenizer char --val 0 >/dev/null
+tr -cd 'a-h \n' <tales.txt >few.txt
+"$TERN" data few.txt -o few.h5 --tokenizer char >/dev/null
+"$TERN" train small.yaml --data corpus.h5 --out run --set train.steps=3 2>/dev/null
+fast=(--check-tokens 100 --check-greedy 4)
+
+"$TERN" export run -o m.gguf "${fast[@]}" >report.txt
+[ "$(tail -n 1 report.txt)" = "exact: the file is the trained model, bit for bit" ] ||
+    fail "no verdict: $(tail -n 1 report.txt)"
+"$TERN" export run -o m.gguf "${fast[@]}" --json >report.json
+grep -q '"exact": true' report.json || fail "--json: no verdict"
+grep -q '"source": "validation"' report.json || fail "--json: no source"
+"$TERN" export run -o q8.gguf --embed q8_0 "${fast[@]}" | tail -n 1 >q8.txt
+grep -q "not exact, because the chosen type" q8.txt || fail "q8_0: $(cat q8.txt)"
+expect 0 "corpus.h5" -- "$TERN" export run/checkpoints/best.h5 -o m.gguf "${fast[@]}"
+expect 0 "train tokens of all.h5" -- "$TERN" export run -o m.gguf --data all.h5 "${fast[@]}"
+cp m.gguf before.gguf
+expect 1 "few.h5 was made with another tokenizer" -- "$TERN" export run -o m.gguf --data few.h5
+
+mv corpus.h5 moved.h5
+expect 0 "warning" -- "$TERN" export run -o away.gguf "${fast[@]}"
+grep -q "made-up tokens" out.txt || fail "the report calls made-up tokens something else"
+"$TERN" export run -o away.gguf "${fast[@]}" --json 2>/dev/null |
+    grep -q '"source": "made-up"' || fail "--json: made-up tokens are not called so"
+head -c 2000 moved.h5 >corpus.h5
+expect 1 "corpus.h5" -- "$TERN" export run -o m.gguf "${fast[@]}" --name other
+cmp m.gguf before.gguf || fail "a failed export replaced the older file"
+[ -z "$(find . -name '.*.tmp-*')" ] || fail "temporaries are left"
+finish
