@@ -53,6 +53,17 @@ tern_status tern_choose_tokenizer(const char *choice, tern_pretok pretok,
     return s == TERN_OK || count > 1 ? s : name_file(s, paths[0]);
 }
 
+static tern_status check_is_text(const char *path)
+{
+    bool is_dataset;
+    TERN_TRY(tern_dataset_probe(path, &is_dataset));
+    if (!is_dataset) return TERN_OK;
+    return tern_fail(TERN_EFORMAT,
+                     "%s: is a dataset already, not a text; give it to `tern train "
+                     "--data` as it is",
+                     path);
+}
+
 /* Is the text there and not empty, and can the output be written? Better known before
  * the work than after it. */
 static tern_status check_files(const char *const *paths, size_t count, const char *out)
@@ -64,6 +75,7 @@ static tern_status check_files(const char *const *paths, size_t count, const cha
         const bool empty = m.bytes == 0;
         tern_map_close(&m);
         if (empty) return tern_fail(TERN_EFORMAT, "%s: the file is empty", paths[i]);
+        TERN_TRY(check_is_text(paths[i]));
         TERN_TRY(tern_refuse_overwrite(paths[i], out));
     }
     TERN_TRY(tern_atomic_begin(&writable, out));

@@ -46,8 +46,10 @@ static tern_status open_text(const tern_checkpoint *c, const char *run,
     const tern_tokenizer *t = tern_checkpoint_tokenizer(c);
     char of[TERN_PATH_MAX];
     tern_dataset *d;
+    bool is_dataset = true;
     *split = TERN_VAL;
-    if (data && !tern_is_dataset(data)) {
+    if (data) TERN_TRY(tern_dataset_probe(data, &is_dataset));
+    if (!is_dataset) {
         *split = TERN_TRAIN;
         if (t) return encode_text(data, t, out);
         return tern_fail(TERN_EARG, "%s has no tokenizer to read a text with", run);

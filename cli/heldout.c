@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "data/text_check.h"
 #ifndef TERN_RUNTIME_ONLY
 #include "data/corpus.h"
 #include "data/dataset.h"
@@ -17,6 +18,7 @@ static tern_status read_text(const char *path, const tern_tokenizer *t,
 {
     tern_map m;
     tern_ids ids = {0};
+    TERN_TRY(tern_text_check(path));
     TERN_TRY(tern_map_open(path, &m));
     const tern_status s =
         tern_tokenizer_encode(t, (const char *)m.data, m.bytes, true, &ids);
@@ -82,7 +84,9 @@ tern_status tern_heldout_open(const char *path, const char *model,
     tern_heldout h = {0};
     tern_status s;
 #ifndef TERN_RUNTIME_ONLY
-    if (tern_is_dataset(path))
+    bool is_dataset;
+    TERN_TRY(tern_dataset_probe(path, &is_dataset));
+    if (is_dataset)
         s = read_dataset(path, model, t, &h);
     else
 #endif

@@ -8,6 +8,7 @@
 
 #include "data/dataset_parts.h"
 #include "data/h5file.h"
+#include "data/text_check.h"
 
 static const int64_t IN_MEMORY = INT64_C(2) << 30;
 
@@ -155,6 +156,22 @@ bool tern_is_dataset(const char *path)
     tern_h5_seal seal;
     return tern_h5_peek(path, &seal) == TERN_OK &&
            strcmp(seal.kind, TERN_DATASET_KIND) == 0;
+}
+
+tern_status tern_dataset_probe(const char *path, bool *is_dataset)
+{
+    tern_h5_seal seal;
+    const tern_status s = tern_h5_peek(path, &seal);
+    if (s == TERN_ECORRUPT)
+        return tern_fail(s, "%s; build it again with `tern data`",
+                         tern_error_message());
+    if (s == TERN_OK && strcmp(seal.kind, TERN_DATASET_KIND) != 0)
+        return tern_fail(TERN_EFORMAT,
+                         "%s: is a %s of tern, and a text or a dataset is needed", path,
+                         seal.kind);
+    if (s != TERN_OK) TERN_TRY(tern_text_check(path));
+    *is_dataset = s == TERN_OK;
+    return TERN_OK;
 }
 
 /* --- tokens --- */

@@ -45,7 +45,7 @@ typedef struct tern_dataset_recipe {
  * TERN_EARG (val_fraction outside its range, or it leaves a split without a token). */
 tern_status tern_dataset_build(const tern_dataset_recipe *r, const char *path);
 
-/* The same, in memory only: for `tern train --data corpus.txt` and for tests. */
+/* The same, in memory only: for `tern eval run --data corpus.txt` and for tests. */
 tern_status tern_dataset_build_memory(const tern_dataset_recipe *r, tern_dataset **out);
 
 /* tern_dataset_open() - verify the checksum, then read the tokens into memory; of files
@@ -76,5 +76,9 @@ const char *tern_dataset_name(const tern_dataset *d);
 
 /* Is this file a tern dataset (by its user block)? For other kinds see tern_h5_peek. */
 bool tern_is_dataset(const char *path);
+
+/* Where a dataset or a text may be given: which of them it is. A damaged dataset, a
+ * checkpoint, a model and other HDF5 are neither, and are refused by name. */
+tern_status tern_dataset_probe(const char *path, bool *is_dataset);
 
 #endif /* TERN_DATA_DATASET_H */

@@ -458,3 +458,40 @@ Test(dataset, h5py_reads_it)
     tern_tokenizer_free(t);
     free(text);
 }
+
+Test(dataset, probe_tells_datasets_texts_and_the_rest_apart)
+{
+    bool is_dataset = false;
+    size_t bytes;
+    tern_tokenizer *t = byte_tokenizer();
+    const char *text = in_dir("a.txt");
+    free(some_text(text, 1001));
+    const tern_dataset_recipe r = {.paths = &text, .count = 1, .tokenizer = t};
+    tern_dataset_free(build_and_open(&r));
+    char *path = in_dir("data.h5"), *whole = slurp(path, &bytes);
+    OK(tern_dataset_probe(path, &is_dataset));
+    cr_expect(is_dataset);
+    OK(tern_dataset_probe(text, &is_dataset));
+    cr_expect(not(is_dataset));
+    OK(tern_dataset_probe(in_dir("absent"), &is_dataset));
+    cr_expect(not(is_dataset));
+    for (size_t at = 0; at < TERN_H5_BLOCK; at++) {
+        whole[at] ^= 64;
+        spill(path, whole, bytes);
+        /* Never a text; another checksum is one that opening finds to be wrong. */
+        const tern_status s = tern_dataset_probe(path, &is_dataset);
+        cr_expect(s != TERN_OK || is_dataset, "byte %zu", at);
+        if (s != TERN_OK)
+            cr_expect(ne(ptr, strstr(tern_error_message(), "data.h5"), NULL));
+        is_dataset = false;
+        whole[at] ^= 64;
+    }
+    spill(path, whole, 400);
+    FAILS(tern_dataset_probe(path, &is_dataset), TERN_ECORRUPT, "tern data");
+    tern_h5 *f;
+    OK(tern_h5_create(path, "checkpoint", 1, &f));
+    OK(tern_h5_commit(f));
+    FAILS(tern_dataset_probe(path, &is_dataset), TERN_EFORMAT, "is a checkpoint");
+    free(whole);
+    tern_tokenizer_free(t);
+}
