@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "cli/cli.h"
@@ -214,17 +215,26 @@ static void print_start(const tern_trainer *t, const tern_dataset *data,
 
 /* --- the command --- */
 
+static tern_status start_run(const options *o, tern_dataset **data, tern_trainer **t)
+{
+    tern_config config;
+    tern_run_start start;
+    TERN_TRY(tern_config_load(o->config, o->sets, o->set_count, &config));
+    tern_status s =
+        tern_run_start_begin(&start, o->out, o->data, o->config, &config, data);
+    if (s == TERN_OK)
+        s = tern_trainer_new_locked(&config, *data, o->out, dup(start.lock), t);
+    tern_run_start_end(&start, s == TERN_OK);
+    return s;
+}
+
 static tern_status open_run(const options *o, tern_dataset **data, tern_trainer **t)
 {
     if (o->resume) {
         TERN_TRY(tern_run_data_open(o->resume, o->data, data));
         return tern_trainer_resume(o->resume, *data, o->sets, o->set_count, t);
     }
-    tern_config config;
-    TERN_TRY(tern_config_load(o->config, o->sets, o->set_count, &config));
-    TERN_TRY(tern_run_data_begin(o->out, o->data, &config, data));
-    TERN_TRY(tern_trainer_new(&config, *data, o->out, t));
-    return tern_run_data_remember(o->out, o->data);
+    return start_run(o, data, t);
 }
 
 static void print_end(const options *o, const tern_trainer *t, const char *dir)

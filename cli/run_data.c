@@ -9,41 +9,107 @@
 
 #include "base/file.h"
 #include "cli/corpus.h"
+#include "train/trainer.h"
 
-tern_status tern_run_data_begin(const char *dir, const char *data,
-                                const tern_config *config, tern_dataset **out)
+/* --- a new run --- */
+
+static tern_status refuse_existing(const char *dir)
 {
     char path[TERN_PATH_MAX];
     TERN_TRY(tern_path_join(path, dir, "config.yaml"));
-    if (tern_file_exists(path))
-        return tern_fail(
-            TERN_EARG,
-            "%s already holds a run; go on with `tern train --resume %s`, or "
-            "choose another --out",
-            dir, dir);
-    if (!tern_file_exists(data))
-        return tern_fail(TERN_EIO, "%s: %s", data, strerror(errno));
-    if (tern_is_dataset(data)) return tern_dataset_open(data, out);
-    TERN_TRY(tern_make_dirs(dir));
-    TERN_TRY(tern_path_join(path, dir, "data.path"));
+    if (!tern_file_exists(path)) return TERN_OK;
+    return tern_fail(TERN_EARG,
+                     "%s already holds a run; go on with `tern train --resume %s`, or "
+                     "choose another --out",
+                     dir, dir);
+}
+
+/* Whatever is wrong with any vocabulary, before a long text is tokenised. */
+static tern_status check_config(const tern_config *config, const char *where)
+{
+    tern_config trial = *config;
+    const int64_t vocab = trial.model.vocab ? trial.model.vocab : 256;
+    return tern_config_resolve(&trial, vocab, where);
+}
+
+/* The directory, and the lock that keeps other starts out of it. */
+static tern_status enter(tern_run_start *r)
+{
+    const bool there = tern_is_dir(r->dir);
+    TERN_TRY(tern_make_dirs(r->dir));
+    r->made_dir = !there;
+    TERN_TRY(tern_run_lock(r->dir, &r->lock));
+    return refuse_existing(r->dir); /* one that was begun since we looked */
+}
+
+static tern_status make_from_text(tern_run_start *r, const char *data,
+                                  const tern_config *config, tern_dataset **out)
+{
+    char path[TERN_PATH_MAX];
+    TERN_TRY(enter(r));
+    TERN_TRY(tern_path_join(path, r->dir, "data.path"));
     (void)unlink(path); /* of an earlier start that came to nothing */
-    TERN_TRY(tern_path_join(path, dir, "data.h5"));
+    TERN_TRY(tern_path_join(path, r->dir, "data.h5"));
     TERN_TRY(tern_make_dataset(config->tokenizer, TERN_PRETOK_LLAMA3, config->val,
                                &data, 1, path));
+    strcpy(r->made, path);
     return tern_dataset_open(path, out);
 }
 
-tern_status tern_run_data_remember(const char *dir, const char *data)
+static tern_status write_data_path(tern_run_start *r, const char *data)
 {
     char path[TERN_PATH_MAX];
-    if (!tern_is_dataset(data)) return TERN_OK; /* data.h5 is in the run */
-    TERN_TRY(tern_path_join(path, dir, "data.path"));
+    TERN_TRY(tern_path_join(path, r->dir, "data.path"));
     char *absolute = realpath(data, NULL);
     if (!absolute) return tern_fail(TERN_EIO, "%s: %s", data, strerror(errno));
     const tern_status s = tern_file_write(path, absolute, strlen(absolute));
     free(absolute);
+    if (s == TERN_OK) strcpy(r->made, path);
     return s;
 }
+
+static int64_t vocab_of(const tern_dataset *d)
+{
+    return tern_tokenizer_vocab(tern_dataset_tokenizer(d));
+}
+
+tern_status tern_run_start_begin(tern_run_start *r, const char *dir, const char *data,
+                                 const char *where, tern_config *config,
+                                 tern_dataset **out)
+{
+    bool is_dataset;
+    *r = (tern_run_start){.dir = dir, .lock = -1};
+    TERN_TRY(refuse_existing(dir));
+    TERN_TRY(check_config(config, where));
+    TERN_TRY(tern_dataset_probe(data, &is_dataset));
+    if (!is_dataset) {
+        if (!tern_file_exists(data))
+            return tern_fail(TERN_EIO, "%s: %s", data, strerror(errno));
+        TERN_TRY(make_from_text(r, data, config, out));
+        return tern_config_resolve(config, vocab_of(*out), where);
+    }
+    TERN_TRY(tern_dataset_open(data, out));
+    TERN_TRY(tern_config_resolve(config, vocab_of(*out), where));
+    TERN_TRY(enter(r));
+    return write_data_path(r, data);
+}
+
+void tern_run_start_end(tern_run_start *r, bool there_is_a_run)
+{
+    char path[TERN_PATH_MAX];
+    /* A run that failed right after its beginning is a run, and can be resumed. */
+    there_is_a_run |= tern_path_join(path, r->dir, "config.yaml") != TERN_OK ||
+                      tern_file_exists(path);
+    if (!there_is_a_run && r->lock >= 0) {
+        if (*r->made) (void)unlink(r->made);
+        if (tern_path_join(path, r->dir, "checkpoints") == TERN_OK) (void)rmdir(path);
+    }
+    if (!there_is_a_run && r->made_dir) (void)rmdir(r->dir); /* if it is empty */
+    if (r->lock >= 0) close(r->lock);
+    r->lock = -1;
+}
+
+/* --- an existing one --- */
 
 tern_status tern_run_data_open(const char *dir, const char *data, tern_dataset **out)
 {

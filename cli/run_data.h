@@ -1,20 +1,34 @@
 /* run_data.h - which dataset belongs to a run (inside cli/).
  *
  * A run started from a text keeps the dataset made of it (data.h5 in the run); one
- * started from a dataset remembers its absolute path (data.path). */
+ * started from a dataset remembers its absolute path (data.path). Either is there
+ * before config.yaml makes the directory a run, so a run always knows its dataset. */
 #ifndef TERN_CLI_RUN_DATA_H
 #define TERN_CLI_RUN_DATA_H
 
+#include <stdbool.h>
+
+#include "base/file.h"
 #include "data/dataset.h"
 #include "train/config.h"
 
-/* For a new run: open `data`, or make a dataset in the run if it is a text. Refuses a
- * directory that already holds a run, before anything is written. */
-tern_status tern_run_data_begin(const char *dir, const char *data,
-                                const tern_config *config, tern_dataset **out);
+/* What a start has put into the directory of a run that does not exist yet. */
+typedef struct tern_run_start {
+    const char *dir; /* borrowed */
+    int lock;        /* of the directory; -1: not taken */
+    bool made_dir;
+    char made[TERN_PATH_MAX]; /* data.h5 or data.path; "": neither */
+} tern_run_start;
 
-/* After the run has been created: write data.path where it is needed. */
-tern_status tern_run_data_remember(const char *dir, const char *data);
+/* For a new run: open `data`, or make a dataset in the run if it is a text; resolve
+ * `config`, which came from the file `where`, against it. What can be refused is
+ * refused before anything is written: a directory that holds a run or is locked, data
+ * that is neither, a config that fits no dataset. */
+tern_status tern_run_start_begin(tern_run_start *r, const char *dir, const char *data,
+                                 const char *where, tern_config *config,
+                                 tern_dataset **out);
+/* Needed after every begin: unlock; if there is no run, remove what was made. */
+void tern_run_start_end(tern_run_start *r, bool there_is_a_run);
 
 /* For an existing run: `data` if given, else what the run remembers. */
 tern_status tern_run_data_open(const char *dir, const char *data, tern_dataset **out);

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "data/h5file.h"
 #include "train/checkpoint.h"
+#include "train/trainer.h"
 
 static const char FOLDER[] = "checkpoints";
 

@@ -21,8 +21,4 @@ tern_status tern_run_steps(const char *dir, int64_t **steps, size_t *count);
  * must not count as the newest when others are pruned. */
 tern_status tern_run_set_aside(const char *dir, int64_t step);
 
-/* One process trains in a directory at a time. The lock falls with the process, however
- * it ends. fd for close(). TERN_EARG: somebody else has it. */
-tern_status tern_run_lock(const char *dir, int *fd);
-
 #endif /* TERN_TRAIN_RUN_DIR_H */

@@ -44,6 +44,14 @@ typedef void (*tern_train_listener)(void *user, const tern_train_event *event);
 tern_status tern_trainer_new(const tern_config *config, const tern_dataset *data,
                              const char *out, tern_trainer **trainer);
 
+/* For a caller that writes into the directory before there is a run: take its lock, and
+ * start the run under it. The lock falls with the last descriptor of it (dup) and with
+ * the process, however it ends. TERN_EARG: another process trains in `dir`, which must
+ * exist. tern_trainer_new_locked() owns `lock` from its call on, also when it fails. */
+tern_status tern_run_lock(const char *dir, int *lock);
+tern_status tern_trainer_new_locked(const tern_config *config, const tern_dataset *data,
+                                    const char *out, int lock, tern_trainer **trainer);
+
 /* tern_trainer_resume() - continue the run in `dir` from its newest sound checkpoint,
  * or from its seed if it died before the first. `sets` override what may change, and so
  * may an edit of config.yaml. The dataset must have the fingerprint that the run began

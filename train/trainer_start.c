@@ -128,7 +128,7 @@ static tern_status begin(tern_trainer *t)
     TERN_TRY(build(t));
     TERN_TRY(start_from_seed(t));
     TERN_TRY(make_folders(t->dir));
-    TERN_TRY(tern_run_lock(t->dir, &t->lock));
+    if (t->lock < 0) TERN_TRY(tern_run_lock(t->dir, &t->lock));
     if (holds_run(t->dir)) /* since we looked */
         return tern_fail(TERN_EARG, "%s: another process began a run in it", t->dir);
     TERN_TRY(write_config(t));
@@ -164,12 +164,17 @@ static int64_t data_vocab(const tern_dataset *data)
     return tern_tokenizer_vocab(tern_dataset_tokenizer(data));
 }
 
-tern_status tern_trainer_new(const tern_config *config, const tern_dataset *data,
-                             const char *out, tern_trainer **trainer)
+tern_status tern_trainer_new_locked(const tern_config *config, const tern_dataset *data,
+                                    const char *out, int lock, tern_trainer **trainer)
 {
     tern_trainer *t = NULL;
-    TERN_TRY(new_trainer(data, out, &t));
+    const tern_status made = new_trainer(data, out, &t);
+    if (made != TERN_OK) {
+        if (lock >= 0) close(lock);
+        return made;
+    }
     t->config = *config;
+    t->lock = lock;
     tern_status s = TERN_OK;
     if (holds_run(out))
         s = tern_fail(TERN_EARG,
@@ -179,6 +184,12 @@ tern_status tern_trainer_new(const tern_config *config, const tern_dataset *data
     if (s == TERN_OK) s = tern_config_resolve(&t->config, data_vocab(data), "config");
     if (s == TERN_OK) s = begin(t);
     return hand_out(t, s, trainer);
+}
+
+tern_status tern_trainer_new(const tern_config *config, const tern_dataset *data,
+                             const char *out, tern_trainer **trainer)
+{
+    return tern_trainer_new_locked(config, data, out, -1, trainer);
 }
 
 /* --- an old one --- */

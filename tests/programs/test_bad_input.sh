@@ -40,7 +40,17 @@ printf 'model: [1, 2\n' >broken.yaml
 expect 1 "broken.yaml" -- "$TERN" train broken.yaml --data corpus.h5 --out r
 : >empty.yaml
 expect 1 "missing.yaml" -- "$TERN" train missing.yaml --data corpus.h5 --out r
-[ ! -e r ] || [ -z "$(find r -type f)" ] || fail "a refused run left files: $(find r -type f)"
+expect 1 "small.yaml" -- "$TERN" train small.yaml --data corpus.h5 --out r --set model.heads=3
+expect 1 "small.yaml" -- "$TERN" train small.yaml --data tales.txt --out r --set model.vocab=3
+expect 1 "small.yaml" -- "$TERN" train small.yaml --data tales.txt --out r --set model.heads=3
+grep -q tokenising err.txt && fail "a config that cannot be right was found after tokenising"
+expect 1 "context" -- "$TERN" train small.yaml --data tales.txt --out r --set model.context=100000
+[ ! -e r ] || fail "a refused run left: $(find r)"
+mkdir mine && echo kept >mine/file
+expect 1 "heads" -- "$TERN" train small.yaml --data tales.txt --out mine --set model.heads=3
+expect 1 "context" -- "$TERN" train small.yaml --data tales.txt --out mine --set model.context=100000
+[ "$(find mine)" = "mine
+mine/file" ] || fail "a refused run left: $(find mine)"
 
 # corpora
 : >empty.txt
@@ -99,10 +109,43 @@ expect 1 "missing" -- "$TERN" eval missing --data corpus.h5
 expect 1 "--data" -- "$TERN" eval model.gguf
 expect 1 "tokenizer" -- "$TERN" eval model.gguf --data bytes.h5
 
+# what is no text is not read as one
+printf 'Just a text that goes on for a while, and on, and on.\n%.0s' $(seq 1 40) >text.txt
+refused() { # FILE: by whatever reads a text or a dataset
+    expect 1 "$1" -- "$TERN" train small.yaml --data "$1" --out r
+    expect 1 "$1" -- "$TERN" eval run --data "$1"
+    expect 1 "$1" -- "$TERN" eval model.gguf --data "$1"
+    expect 1 "$1" -- "$TERN" data "$1" -o x.h5 --tokenizer byte
+}
+for at in 2 100 300; do
+    cp corpus.h5 flip$at.h5
+    printf '!' | dd of=flip$at.h5 bs=1 seek=$at conv=notrunc status=none
+    refused flip$at.h5
+done
+head -c 400 corpus.h5 >front.h5
+refused front.h5
+cp run/checkpoints/best.h5 best.h5
+refused best.h5
+refused model.gguf
+expect 1 "already" -- "$TERN" data corpus.h5 -o x.h5
+[ ! -e x.h5 ] && [ ! -e r ] || fail "something was made of what is no text"
+
+# one start at a time, and a run knows its dataset from its first moment
+if command -v flock >/dev/null; then
+    mkdir locked && exec 9<locked && flock 9
+    expect 1 "another process" -- "$TERN" train small.yaml --data tales.txt --out locked
+    expect 1 "another process" -- "$TERN" train small.yaml --data corpus.h5 --out locked
+    [ -z "$(ls locked)" ] || fail "written beside another start: $(ls locked)"
+    exec 9<&-
+fi
+mkdir -p late/data.path
+expect 1 "data.path" -- "$TERN" train small.yaml --data corpus.h5 --out late
+[ ! -e late/config.yaml ] || fail "a run that does not know its dataset"
+
 # places that cannot be written
 if [ "$(id -u)" != 0 ]; then
-    mkdir locked && chmod a-w locked
-    expect 1 "locked" -- "$TERN" train small.yaml --data corpus.h5 --out locked/run
+    mkdir closed && chmod a-w closed
+    expect 1 "closed" -- "$TERN" train small.yaml --data corpus.h5 --out closed/run
 fi
 expect 1 "nowhere" -- "$TERN" export run -o nowhere/m.gguf
 # A full disk: every file ends at 20 KB.

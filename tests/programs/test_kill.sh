@@ -29,13 +29,13 @@ while [ "$done" -lt "$kills" ]; do
         kill -9 $pid 2>/dev/null || break # it was done already
         wait $pid 2>/dev/null || true
         done=$((done + 1))
-        # Killed before there was a first checkpoint: nothing to resume, start again.
-        ls cut/checkpoints/step-*.h5 >/dev/null 2>&1 || break
+        # Killed before there was a config.yaml: no run yet, start again.
+        [ -e cut/config.yaml ] || break
         "$TERN" train --resume cut 2>/dev/null &
         pid=$!
     done
     wait $pid 2>/dev/null || true
-    ls cut/checkpoints/step-*.h5 >/dev/null 2>&1 || continue
+    [ -e cut/config.yaml ] || continue
     "$TERN" train --resume cut >/dev/null 2>&1 || fail "resume after kill $done"
     last=$(ls whole/checkpoints/step-*.h5 | tail -n 1)
     cmp "$last" "cut/checkpoints/$(basename "$last")" || fail "weights after kill $done"
