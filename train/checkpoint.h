@@ -17,6 +17,8 @@
  *     runs/a/metrics.jsonl           one line per logged step, evaluation, event
  *     runs/a/checkpoints/step-00001000.h5   the newest `keep`
  *     runs/a/checkpoints/best.h5     lowest validation loss
+ *     runs/a/checkpoints/stopped.h5  where a number that is not finite stopped it: to
+ *                                    look at, never taken up again by itself
  */
 #ifndef TERN_TRAIN_CHECKPOINT_H
 #define TERN_TRAIN_CHECKPOINT_H
@@ -60,8 +62,9 @@ tern_status tern_checkpoint_read(tern_checkpoint *c, tern_model *model,
 tern_status tern_checkpoint_model(tern_checkpoint *c, tern_model **out);
 
 /* tern_run_find() - `path` is a run directory or a checkpoint file: the file to open,
- * into out (TERN_PATH_MAX). For a directory the newest checkpoint whose checksum holds;
- * a damaged newer one is reported (tern_warn) and passed over. best: prefer best.h5. */
+ * into out (TERN_PATH_MAX). For a directory the newest checkpoint whose checksum holds,
+ * step-*.h5 or best.h5; a damaged newer one is reported (tern_warn) and passed over.
+ * best: prefer best.h5. */
 tern_status tern_run_find(const char *path, bool best, char *out);
 
 /* tern_run_of() - the run that `path` is, or stands in as one of its checkpoints, into

@@ -32,6 +32,13 @@ tern_status tern_run_best_path(const char *dir, char out[TERN_PATH_MAX])
     return tern_path_join(out, dir, name);
 }
 
+tern_status tern_run_stopped_path(const char *dir, char out[TERN_PATH_MAX])
+{
+    char name[64];
+    snprintf(name, sizeof name, "%s/stopped.h5", FOLDER);
+    return tern_path_join(out, dir, name);
+}
+
 /* The step of "step-00001000.h5", -1 for any other name. */
 static int64_t step_of(const char *name)
 {
@@ -91,28 +98,57 @@ static tern_status sound(const char *path)
     return tern_h5_verify(path, NULL);
 }
 
-static tern_status find_newest(const char *dir, char *out)
+/* The newest sound checkpoint of a step. Damaged ones are reported. */
+static tern_status newest_step(const char *dir, int64_t *step)
 {
     int64_t *steps;
-    size_t count, i = 0;
+    size_t count;
+    char path[TERN_PATH_MAX];
     TERN_TRY(tern_run_steps(dir, &steps, &count));
     tern_status s = TERN_EIO;
-    char path[TERN_PATH_MAX];
-    for (; i < count && s != TERN_OK; i++) {
+    for (size_t i = 0; i < count && s != TERN_OK; i++) {
         s = tern_run_step_path(dir, steps[i], path);
         if (s == TERN_OK) s = sound(path);
-        if (s != TERN_OK && i + 1 < count)
+        if (s == TERN_OK)
+            *step = steps[i];
+        else if (i + 1 < count)
             tern_warn("%s; taking the checkpoint before it", tern_error_message());
     }
     free(steps);
-    if (s == TERN_OK) {
-        memcpy(out, path, TERN_PATH_MAX);
-        return TERN_OK;
-    }
     if (count == 0)
         return tern_fail(TERN_EIO, "%s: no checkpoint of tern in it (%s/step-*.h5)",
                          dir, FOLDER);
-    return tern_fail(s, "%s, and no older checkpoint is sound", tern_error_message());
+    return s == TERN_OK ? s
+                        : tern_fail(s, "%s, and no older checkpoint is sound",
+                                    tern_error_message());
+}
+
+/* Of best.h5, which holds the whole state too; -1 if there is no sound one. */
+static int64_t best_step(const char *path)
+{
+    tern_checkpoint *c;
+    if (!tern_file_exists(path) || tern_checkpoint_open(path, &c) != TERN_OK) return -1;
+    const int64_t step = tern_checkpoint_state(c)->step;
+    tern_checkpoint_close(c);
+    return step;
+}
+
+/* best.h5 counts too: where steps are saved rarely, or damaged, it may be the newest.
+ */
+static tern_status find_newest(const char *dir, char *out)
+{
+    char why[1024], best[TERN_PATH_MAX];
+    int64_t step = -1;
+    const tern_status s = newest_step(dir, &step);
+    snprintf(why, sizeof why, "%s", tern_error_message());
+    TERN_TRY(tern_run_best_path(dir, best));
+    const int64_t other = best_step(best);
+    if (s != TERN_OK && other < 0) return tern_fail(s, "%s", why);
+    if (other <= step) return tern_run_step_path(dir, step, out);
+    if (s != TERN_OK)
+        tern_warn("%s; taking %s, which is of step %" PRId64, why, best, other);
+    memcpy(out, best, TERN_PATH_MAX);
+    return TERN_OK;
 }
 
 tern_status tern_run_find(const char *path, bool best, char *out)

@@ -12,6 +12,7 @@
 /* dir/checkpoints/step-00001000.h5 */
 tern_status tern_run_step_path(const char *dir, int64_t step, char out[TERN_PATH_MAX]);
 tern_status tern_run_best_path(const char *dir, char out[TERN_PATH_MAX]);
+tern_status tern_run_stopped_path(const char *dir, char out[TERN_PATH_MAX]);
 
 /* The steps that have a checkpoint file, sound or not, newest first. Heap array for
  * free(), NULL if there is none. A directory that does not exist has none. */

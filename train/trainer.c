@@ -5,9 +5,11 @@
  *
  * A checkpoint is written after the first gradients taken from its state, not before:
  * so a state whose loss is already infinite is never the newest one on disk, and what a
- * run can be resumed from is always good. The line of metrics and the evaluation of a
- * step are on disk before its checkpoint, and best.h5 too; if the process dies in
- * between, the steps are done again and write the same. */
+ * run can be resumed from is always good. For the last state, which no step follows,
+ * the gradients are taken for this alone. The line of metrics and the evaluation of a
+ * step are on disk before its checkpoint, and before best.h5; if the process dies in
+ * between, the steps are done again and write the same. What happens when a number is
+ * not finite is in trainer_stop.c. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -161,7 +163,7 @@ static tern_status log_eval(tern_trainer *t)
 
 /* --- checkpoints --- */
 
-static tern_status save_as(tern_trainer *t, const char *path)
+tern_status tern_trainer_save_as(tern_trainer *t, const char *path)
 {
     return tern_checkpoint_save(path, &t->config, tern_dataset_tokenizer(t->data),
                                 t->model, t->optim, &t->state);
@@ -174,7 +176,7 @@ static tern_status save(tern_trainer *t, tern_train_event_kind kind)
     TERN_TRY(tern_run_step_path(t->dir, t->state.step, path));
     if (t->saved != t->state.step) {
         TERN_TRY(tern_metrics_flush(&t->metrics));
-        TERN_TRY(save_as(t, path));
+        TERN_TRY(tern_trainer_save_as(t, path));
         t->saved = t->state.step;
         TERN_TRY(tern_run_prune(t->dir, t->config.keep));
     }
@@ -189,29 +191,6 @@ static bool is_due(int64_t step, int64_t every)
     return every > 0 && step % every == 0;
 }
 
-/* --- numbers that are not finite --- */
-
-/* What to do about a number that is not finite. Nothing has been changed: neither the
- * weights by this step, nor the checkpoints by these weights. */
-static tern_status not_finite(const tern_trainer *t, const char *what, double value)
-{
-    char good[TERN_PATH_MAX] = "none yet: the run starts again from its seed";
-    if (t->saved >= 0) TERN_TRY(tern_run_step_path(t->dir, t->saved, good));
-    const char *note = t->saved == t->state.step
-                           ? " (it leads straight to this; remove it to take the one "
-                             "before)"
-                           : "";
-    const tern_config *c = &t->config;
-    return tern_fail(TERN_ENUMERIC,
-                     "step %" PRId64 ": %s is %s; the step was not taken. Go on from "
-                     "the last good state with a lower optim.lr (now %g), a longer "
-                     "optim.warmup (%" PRId64 ") or a smaller optim.clip (%g): tern "
-                     "train --resume %s --set optim.lr=%g. Last good state: %s%s",
-                     t->state.step + 1, what, isnan(value) ? "nan" : "infinite",
-                     c->schedule.lr, c->schedule.warmup, (double)c->clip, t->dir,
-                     c->schedule.lr / 2.0, good, note);
-}
-
 /* --- evaluation --- */
 
 static tern_status evaluate(tern_trainer *t)
@@ -221,7 +200,8 @@ static tern_status evaluate(tern_trainer *t)
     tell_fraction(0.0, t);
     TERN_TRY(tern_eval(t->tape, t->model, t->data, TERN_VAL, t->config.eval_tokens,
                        t->config.eval_stride, tell_fraction, t, r));
-    if (!isfinite(r->loss)) return not_finite(t, "the validation loss", r->loss);
+    if (!isfinite(r->loss))
+        return tern_trainer_stop(t, TERN_STOP_EVAL, "the validation loss", r->loss);
     t->state.val = r->loss;
     t->event.best = !(r->loss >= t->state.best_val); /* also the first one */
     if (t->event.best) t->state.best_val = r->loss;
@@ -229,7 +209,8 @@ static tern_status evaluate(tern_trainer *t)
     TERN_TRY(log_eval(t));
     if (t->event.best) {
         TERN_TRY(tern_run_best_path(t->dir, path));
-        TERN_TRY(save_as(t, path));
+        TERN_TRY(tern_metrics_flush(&t->metrics));
+        TERN_TRY(tern_trainer_save_as(t, path));
     }
     tell(t, TERN_EVENT_EVAL);
     return TERN_OK;
@@ -268,6 +249,18 @@ static tern_status gradients(tern_trainer *t, double *loss)
     return TERN_OK;
 }
 
+static tern_status finite_gradients(tern_trainer *t, tern_stop_moment moment,
+                                    double *loss, double *norm)
+{
+    const tern_params *list = tern_model_params(t->model);
+    TERN_TRY(gradients(t, loss));
+    *norm = tern_grad_norm(list->items, list->count);
+    if (!isfinite(*loss)) return tern_trainer_stop(t, moment, "the loss", *loss);
+    if (!isfinite(*norm))
+        return tern_trainer_stop(t, moment, "the norm of the gradient", *norm);
+    return TERN_OK;
+}
+
 static tern_status update(tern_trainer *t)
 {
     const tern_schedule *schedule = &t->config.schedule;
@@ -277,12 +270,7 @@ static tern_status update(tern_trainer *t)
         tern_optim_step(t->optim, step + 1, (float)t->event.lr,
                         (float)tern_schedule_weight_decay(schedule, step),
                         tern_clip_scale(t->event.grad_norm, t->config.clip));
-    if (s == TERN_ENUMERIC) { /* the weights are spoilt now; those on disk are not */
-        char what[512];
-        snprintf(what, sizeof what, "after the update (%s) a weight",
-                 tern_error_message());
-        return not_finite(t, what, (double)NAN);
-    }
+    if (s == TERN_ENUMERIC) return tern_trainer_stop(t, TERN_STOP_UPDATE, NULL, 0.0);
     TERN_TRY(s);
     t->state.step++;
     t->state.tokens += t->config.batch * t->config.accumulate * t->config.model.context;
@@ -304,11 +292,7 @@ static tern_status step(tern_trainer *t)
     tern_train_event *e = &t->event;
     const tern_params *list = tern_model_params(t->model);
     double since = tern_seconds();
-    TERN_TRY(gradients(t, &e->loss));
-    e->grad_norm = tern_grad_norm(list->items, list->count);
-    if (!isfinite(e->loss)) return not_finite(t, "the loss", e->loss);
-    if (!isfinite(e->grad_norm))
-        return not_finite(t, "the norm of the gradient", e->grad_norm);
+    TERN_TRY(finite_gradients(t, TERN_STOP_STEP, &e->loss, &e->grad_norm));
     double seconds = tern_seconds() - since;
     if (t->state.step == 0 || is_due(t->state.step, t->config.checkpoint_every))
         TERN_TRY(save(t, TERN_EVENT_CHECKPOINT));
@@ -334,6 +318,15 @@ static tern_status step_and_report(tern_trainer *t)
     return eval_is_due(t) ? evaluate(t) : TERN_OK;
 }
 
+/* Save the state in which the loop is left, if it is as good as any other. */
+static tern_status save_last(tern_trainer *t, tern_train_event_kind kind)
+{
+    double loss, norm;
+    if (t->saved != t->state.step)
+        TERN_TRY(finite_gradients(t, TERN_STOP_SAVE, &loss, &norm));
+    return save(t, kind);
+}
+
 static void prepare(tern_trainer *t, tern_train_listener listener, void *user)
 {
     t->listener = listener;
@@ -352,7 +345,7 @@ tern_status tern_trainer_run(tern_trainer *t, const volatile sig_atomic_t *stop,
     prepare(t, listener, user);
     while (t->state.step < t->config.steps) {
         if (stop && *stop) {
-            TERN_TRY(save(t, TERN_EVENT_STOPPED));
+            TERN_TRY(save_last(t, TERN_EVENT_STOPPED));
             return tern_fail(TERN_ESTOP,
                              "stopped after step %" PRId64 " of %" PRId64
                              "; go on with: tern train --resume %s",
@@ -360,5 +353,5 @@ tern_status tern_trainer_run(tern_trainer *t, const volatile sig_atomic_t *stop,
         }
         TERN_TRY(step_and_report(t));
     }
-    return save(t, TERN_EVENT_CHECKPOINT);
+    return save_last(t, TERN_EVENT_CHECKPOINT);
 }

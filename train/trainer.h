@@ -64,11 +64,12 @@ void tern_trainer_free(tern_trainer *t);
 
 /* tern_trainer_run() - until train.steps, or until *stop becomes nonzero (a signal
  * handler sets it): then the step is finished, a checkpoint saved, TERN_ESTOP returned.
- * A loss, gradient or weight that is not finite: TERN_ENUMERIC with what to try; the
- * step is not taken, and the newest checkpoint is the last good state, since one is
- * written only when the gradients of its state are finite (the first one, of step 0,
- * included). TERN_EIO (a full disk): the checkpoints written before are untouched.
- * listener may be NULL. */
+ * A loss, gradient or weight that is not finite: TERN_ENUMERIC with what to try. What
+ * can be resumed from stays good, since a checkpoint is written only when the gradients
+ * of its state are finite (the first one, of step 0, and the last included; best.h5:
+ * when its validation loss is); the state that led there is kept as stopped.h5 if its
+ * weights are finite. TERN_EIO (a full disk): the checkpoints written before are
+ * untouched. listener may be NULL. */
 tern_status tern_trainer_run(tern_trainer *t, const volatile sig_atomic_t *stop,
                              tern_train_listener listener, void *user);
 

@@ -31,4 +31,20 @@ struct tern_trainer {
     int64_t logged_step;    /* of that line */
 };
 
+/* The state as it is, into any file. */
+tern_status tern_trainer_save_as(tern_trainer *t, const char *path);
+
+/* When a number was found that is not finite. */
+typedef enum tern_stop_moment {
+    TERN_STOP_STEP,   /* in the loss or the gradient of the next step */
+    TERN_STOP_UPDATE, /* in a weight, by the update; the current message names it */
+    TERN_STOP_EVAL,   /* in the validation loss after a step */
+    TERN_STOP_SAVE    /* in the loss or the gradient, taken before saving */
+} tern_stop_moment;
+
+/* trainer_stop.c: keep what is worth keeping; returns TERN_ENUMERIC with what happened,
+ * what to do, and from where the run goes on. */
+tern_status tern_trainer_stop(tern_trainer *t, tern_stop_moment moment,
+                              const char *what, double value);
+
 #endif /* TERN_TRAIN_TRAINER_PARTS_H */

@@ -241,7 +241,10 @@ static tern_status continue_from(tern_trainer *t, const char *path,
     tern_checkpoint *c = NULL;
     TERN_TRY(tern_checkpoint_open(path, &c));
     t->state = *tern_checkpoint_state(c);
-    t->saved = t->state.step;
+    char own[TERN_PATH_MAX]; /* best.h5 does not make its step one that is saved */
+    if (tern_run_step_path(t->dir, t->state.step, own) == TERN_OK &&
+        strcmp(own, path) == 0)
+        t->saved = t->state.step;
     tern_status s = check_fingerprint(t);
     if (s == TERN_OK) s = settle_config(t, tern_checkpoint_config(c), sets, count);
     if (s == TERN_OK) s = build(t);
@@ -267,7 +270,8 @@ static tern_status resume(tern_trainer *t, const char *const *sets, size_t count
     TERN_TRY(tern_run_lock(t->dir, &t->lock));
     TERN_TRY(tern_run_steps(t->dir, &steps, &files));
     free(steps);
-    if (files > 0) {
+    TERN_TRY(tern_run_best_path(t->dir, path));
+    if (files > 0 || tern_file_exists(path)) {
         TERN_TRY(tern_run_find(t->dir, false, path));
         TERN_TRY(continue_from(t, path, sets, count));
         TERN_TRY(tern_run_set_aside(t->dir, t->state.step));

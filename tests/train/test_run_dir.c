@@ -82,9 +82,34 @@ Test(run_dir, damaged_ones_are_passed_over_with_a_warning)
     damage("step-00000002.h5");
     damage("step-00000001.h5");
     char path[TERN_PATH_MAX] = "untouched";
+    FAILS(tern_run_find(in_dir("run"), true, path), TERN_ECORRUPT,
+          "no older checkpoint is sound");
     FAILS(tern_run_find(in_dir("run"), false, path), TERN_ECORRUPT,
           "no older checkpoint is sound");
     cr_expect(eq(str, path, (char *)"untouched"));
+}
+
+/* best.h5 holds the optimizer's state too. */
+Test(run_dir, a_sound_best_saves_a_run_whose_steps_are_damaged)
+{
+    save("step-00000002.h5", 2);
+    save("step-00000003.h5", 3);
+    save("best.h5", 1);
+    expect_found(false, "step-00000003.h5");
+    cr_expect(eq(str, warnings, (char *)""));
+    damage("step-00000003.h5");
+    damage("step-00000002.h5");
+    expect_found(false, "best.h5");
+    cr_expect(ne(ptr, strstr(warnings, "best.h5, which is of step 1"), NULL), "%s",
+              warnings);
+}
+
+Test(run_dir, best_counts_where_it_is_the_newest)
+{
+    save("step-00000000.h5", 0);
+    save("best.h5", 400);
+    expect_found(false, "best.h5");
+    cr_expect(eq(str, warnings, (char *)""));
 }
 
 Test(run_dir, a_file_is_itself)

@@ -242,12 +242,47 @@ typedef struct poison {
     float value;
 } poison;
 
+static void poison_param(const poison *p, const tern_train_event *e, const char *name)
+{
+    if (e->kind != TERN_EVENT_STEP || e->step != p->at) return;
+    tern_params_find(tern_model_params(tern_trainer_model(p->trainer)), name)->val[3] =
+        p->value;
+}
+
 static void poison_gain(void *user, const tern_train_event *e)
+{
+    poison_param(user, e, "norm");
+}
+
+static void poison_embedding(void *user, const tern_train_event *e)
+{
+    poison_param(user, e, "embed.weight");
+}
+
+/* Finite, but what it multiplies is not. */
+static void overflow_gain(void *user, const tern_train_event *e)
 {
     const poison *p = user;
     if (e->kind != TERN_EVENT_STEP || e->step != p->at) return;
-    tern_params_find(tern_model_params(tern_trainer_model(p->trainer)), "norm")
-        ->val[3] = p->value;
+    tern_param *gain =
+        tern_params_find(tern_model_params(tern_trainer_model(p->trainer)), "norm");
+    for (int64_t i = 0; i < gain->cols; i++) gain->val[i] = p->value;
+}
+
+/* A run that must stop; its message is then the last one. */
+static void poisoned(const tern_config *c, const char *run, int64_t at, float value,
+                     tern_train_listener listener, const volatile sig_atomic_t *stop)
+{
+    poison p = {.at = at, .value = value};
+    OK(tern_trainer_new(c, data, run, &p.trainer));
+    cr_expect(eq(int, tern_trainer_run(p.trainer, stop, listener, &p), TERN_ENUMERIC));
+    tern_trainer_free(p.trainer);
+}
+
+static void expect_said(const char *text, bool said)
+{
+    cr_expect(eq(int, strstr(tern_error_message(), text) != NULL, said), "%s: %s", text,
+              tern_error_message());
 }
 
 /* Weights that go bad after step 8, where a checkpoint is due: what is on disk must
@@ -287,8 +322,88 @@ Test(trainer, a_validation_loss_that_is_not_finite_stops_too)
     poison p = {.at = 8, .value = NAN};
     OK(tern_trainer_new(&c, data, in_dir("run"), &p.trainer));
     FAILS(tern_trainer_run(p.trainer, NULL, poison_gain, &p), TERN_ENUMERIC,
-          "the validation loss is nan");
+          "step 8: the validation loss is nan; the step was taken");
     cr_expect(not(tern_file_exists(in_dir("run/checkpoints/best.h5"))));
+    tern_trainer_free(p.trainer);
+}
+
+/* Checkpoints "only at the end": what was trained is kept to look at, and the run goes
+ * on from best.h5 as it would have gone.
+ */
+Test(trainer, a_stop_without_checkpoints_does_not_lose_the_run)
+{
+    char path[TERN_PATH_MAX];
+    tern_config c = small_config();
+    c.checkpoint_every = 0;
+    c.eval_every = 2;
+    c.steps = 12;
+    train(&c, in_dir("whole"));
+    poisoned(&c, in_dir("run"), 9, 3e38f, overflow_gain, NULL);
+    expect_said("step 10: ", true);
+    expect_said("the step was not taken", true);
+    expect_said("stopped.h5", true);
+    tern_checkpoint *kept;
+    OK(tern_checkpoint_open(in_dir("run/checkpoints/stopped.h5"), &kept));
+    cr_expect(eq(i64, tern_checkpoint_state(kept)->step, 9));
+    tern_checkpoint_close(kept);
+    OK(tern_run_find(in_dir("run"), false, path));
+    cr_expect(ne(ptr, strstr(path, "best.h5"), NULL), "%s", path);
+    tern_trainer *t;
+    OK(tern_trainer_resume(in_dir("run"), data, NULL, 0, &t));
+    cr_expect(ge(i64, tern_trainer_step_count(t), 2));
+    OK(tern_trainer_run(t, NULL, NULL, NULL));
+    tern_trainer_free(t);
+    same_runs(in_dir("whole"), in_dir("run"), "from best.h5");
+}
+
+Test(trainer, advice_fits_the_config)
+{
+    tern_config c = small_config();
+    c.eval_every = 0;
+    poisoned(&c, in_dir("clip"), 2, NAN, poison_gain, NULL);
+    expect_said("a smaller optim.clip (1)", true);
+    expect_said("--set optim.lr=0.005.", true);
+    expect_said("stopped.h5", false); /* a NaN is not worth keeping */
+    c.clip = 0.0f;
+    c.schedule.min_lr = 9e-3;
+    poisoned(&c, in_dir("no-clip"), 2, NAN, poison_gain, NULL);
+    expect_said("set optim.clip (off", true);
+    expect_said("--set optim.lr=0.005 --set optim.min_lr=0.005.", true);
+}
+
+Test(trainer, a_weight_above_fp16_is_called_so)
+{
+    tern_config c = small_config();
+    c.eval_every = 0;
+    poisoned(&c, in_dir("run"), 5, 1e6f, poison_embedding, NULL);
+    expect_said("step 6: ", true);
+    expect_said("its limit is 65504", true);
+    expect_said("nan", false);
+    expect_said("not taken", false);
+    expect_said("step-00000004.h5", true);
+}
+
+/* Nothing follows the last state, and yet it must be good: on a stop, and at the end.
+ */
+Test(trainer, the_last_state_is_checked_before_it_is_saved)
+{
+    static const volatile sig_atomic_t stop = 1;
+    tern_config c = small_config();
+    char path[TERN_PATH_MAX];
+    write_corpus(in_dir("corpus.txt"), 600);
+    tern_dataset_free(data);
+    data = make_data(in_dir("corpus.txt"), 0.0);
+    poisoned(&c, in_dir("end"), c.steps, NAN, poison_gain, NULL);
+    expect_said("step 24: ", true);
+    OK(tern_run_find(in_dir("end"), false, path));
+    cr_expect(ne(ptr, strstr(path, "step-00000020.h5"), NULL), "%s", path);
+
+    poison p = {.value = NAN};
+    OK(tern_trainer_new(&c, data, in_dir("stop"), &p.trainer));
+    const tern_train_event e = {.kind = TERN_EVENT_STEP};
+    poison_gain(&p, &e);
+    FAILS(tern_trainer_run(p.trainer, &stop, NULL, NULL), TERN_ENUMERIC,
+          "goes on from its seed");
     tern_trainer_free(p.trainer);
 }
 
