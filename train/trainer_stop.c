@@ -83,8 +83,7 @@ tern_status tern_trainer_stop(tern_trainer *t, tern_stop_moment moment,
     static const char *const consequence[] = {
         [TERN_STOP_STEP] = "the step was not taken",
         [TERN_STOP_UPDATE] = "the step spoilt the weights, and is forgotten",
-        [TERN_STOP_EVAL] = "the step was taken, but its weights are not saved as the "
-                           "run's",
+        [TERN_STOP_EVAL] = "the step was taken, but is not saved as the run's",
         [TERN_STOP_SAVE] = "the state is not saved as the run's"};
     const bool next = moment == TERN_STOP_STEP || moment == TERN_STOP_UPDATE;
     char found[256], kept[512] = "", advice[160], options[160], from[448];
