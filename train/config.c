@@ -37,20 +37,23 @@ static tern_status apply_set(const char *set, bool live_only, tern_config *c)
     name[length] = '\0';
     const tern_option *o = tern_option_find(name);
     if (!o) {
-        char like[TERN_OPTION_NAME] = "a key of tern train --help";
+        char like[TERN_OPTION_NAME];
         const tern_option *near = tern_option_nearest(name);
-        if (near) tern_option_name(near, like);
+        if (!near)
+            return tern_fail(TERN_EARG,
+                             "%s: unknown key %s; `tern train --help-config` lists "
+                             "them",
+                             where, name);
+        tern_option_name(near, like);
         return tern_fail(TERN_EARG, "%s: unknown key %s; did you mean %s?", where, name,
                          like);
     }
     if (live_only && !(o->flags & TERN_OPT_LIVE)) {
-        char list[TERN_OPTION_VALUE];
-        size_t at = 0;
+        char list[TERN_OPTION_VALUE] = "", live[TERN_OPTION_NAME];
         for (size_t i = 0; i < tern_option_count(); i++) {
-            const tern_option *l = tern_option_at(i);
-            if (!(l->flags & TERN_OPT_LIVE)) continue;
-            at += (size_t)snprintf(list + at, sizeof list - at, "%s%s.%s",
-                                   at ? ", " : "", l->section, l->key);
+            if (!(tern_option_at(i)->flags & TERN_OPT_LIVE)) continue;
+            tern_option_name(tern_option_at(i), live);
+            tern_option_list(list, ", ", live);
         }
         return tern_fail(TERN_EARG,
                          "%s: %s is fixed when a run starts; a resumed run may change: "

@@ -27,7 +27,13 @@ const tern_option *tern_option_find(const char *name)
     return NULL;
 }
 
-/* --- ranges in words --- */
+/* --- lists and ranges in words --- */
+
+void tern_option_list(char list[TERN_OPTION_VALUE], const char *link, const char *word)
+{
+    const size_t at = strlen(list);
+    snprintf(list + at, TERN_OPTION_VALUE - at, "%s%s", at ? link : "", word);
+}
 
 /* Word number `index` of a list with single spaces; length 0 past its end. */
 static const char *word(const char *list, int index, size_t *length)
@@ -42,13 +48,14 @@ static const char *word(const char *list, int index, size_t *length)
 
 static void choices_range(const tern_option *o, char out[TERN_OPTION_VALUE])
 {
-    size_t at = 0, length, next;
+    size_t length, next;
     const char *w = word(o->choices, 0, &length);
+    *out = '\0';
     for (int i = 1; length; i++) {
         const char *after = word(o->choices, i, &next);
-        const char *link = i == 1 ? "" : next ? ", " : " or ";
-        at += (size_t)snprintf(out + at, TERN_OPTION_VALUE - at, "%s%.*s", link,
-                               (int)length, w);
+        char one[TERN_OPTION_NAME];
+        snprintf(one, sizeof one, "%.*s", (int)length, w);
+        tern_option_list(out, next ? ", " : " or ", one);
         w = after;
         length = next;
     }

@@ -47,6 +47,10 @@ const tern_option *tern_option_find(const char *name);
 /* "section.key" of a row. */
 void tern_option_name(const tern_option *o, char out[TERN_OPTION_NAME]);
 
+/* Add a word to a list in a buffer of TERN_OPTION_VALUE, `link` before it unless it is
+ * the first; what does not fit is left out. */
+void tern_option_list(char list[TERN_OPTION_VALUE], const char *link, const char *word);
+
 /* Text to value, with all checks. `where` ("a.yaml:3", "--set") starts the message,
  * which names the option, the text and what would be right. c is then unchanged. */
 tern_status tern_option_parse(const tern_option *o, const char *text, const char *where,

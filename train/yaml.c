@@ -201,23 +201,20 @@ static const char *place(char out[TERN_OPTION_VALUE], const char *where, size_t 
 
 static void list_sections(char out[TERN_OPTION_VALUE])
 {
-    size_t at = 0;
+    *out = '\0';
     for (size_t i = 0; i < tern_option_count(); i++) {
         const char *section = tern_option_at(i)->section;
         if (i && strcmp(section, tern_option_at(i - 1)->section) == 0) continue;
-        at += (size_t)snprintf(out + at, TERN_OPTION_VALUE - at, "%s%s", i ? ", " : "",
-                               section);
+        tern_option_list(out, ", ", section);
     }
 }
 
 static void list_keys(const char *section, char out[TERN_OPTION_VALUE])
 {
-    size_t at = 0;
+    *out = '\0';
     for (size_t i = 0; i < tern_option_count(); i++) {
         const tern_option *o = tern_option_at(i);
-        if (strcmp(o->section, section) != 0) continue;
-        at += (size_t)snprintf(out + at, TERN_OPTION_VALUE - at, "%s%s", at ? ", " : "",
-                               o->key);
+        if (strcmp(o->section, section) == 0) tern_option_list(out, ", ", o->key);
     }
 }
 

@@ -207,6 +207,33 @@ Test(config, a_run_continues_as_itself_only)
                    "cannot change"));
 }
 
+Test(config, an_unknown_key_names_the_command_that_lists_them)
+{
+    const char *set = "zebra.crossing=1";
+    tern_config c;
+    cr_expect(eq(int,
+                 tern_config_parse("train:\n  steps: 1\n", 18, "a.yaml", &set, 1, &c),
+                 TERN_EARG));
+    cr_expect(eq(str, (char *)tern_error_message(),
+                 (char *)"--set zebra.crossing=1: unknown key zebra.crossing; `tern "
+                         "train --help-config` lists them"));
+}
+
+/* Four hundred words of eight letters are three times what a list holds. */
+Test(config, a_list_ends_where_its_room_does)
+{
+    struct {
+        char list[TERN_OPTION_VALUE];
+        char guard[64];
+    } room = {"", ""};
+    memset(room.guard, 'g', sizeof room.guard);
+    for (int i = 0; i < 400; i++) tern_option_list(room.list, ", ", "optim.lr");
+    cr_expect(eq(sz, strlen(room.list), TERN_OPTION_VALUE - 1));
+    cr_expect(eq(int, strncmp(room.list, "optim.lr, optim.lr, ", 20), 0));
+    for (size_t i = 0; i < sizeof room.guard; i++)
+        cr_assert(eq(chr, room.guard[i], 'g'));
+}
+
 /* --- round trip --- */
 
 static void same(const tern_config *a, const tern_config *b)
