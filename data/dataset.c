@@ -65,6 +65,8 @@ static tern_status fill(tern_dataset *d, int64_t limit)
     TERN_TRY(read_fingerprint(d));
     TERN_TRY(read_shape(d, TERN_TRAIN));
     TERN_TRY(read_shape(d, TERN_VAL));
+    if (tern_h5_has_attr(d->file, "/", "sources"))
+        TERN_TRY(tern_h5_get_text(d->file, "/", "sources", &d->sources));
     if (tern_h5_has_attr(d->file, "/", "entropy"))
         TERN_TRY(tern_h5_get_real(d->file, "/", "entropy", &d->entropy));
     const int64_t fit = limit / (int64_t)tern_h5_type_size(d->type);
@@ -117,6 +119,7 @@ void tern_dataset_free(tern_dataset *d)
     tern_tokenizer_free(d->tokenizer);
     free(d->part[TERN_TRAIN].ids);
     free(d->part[TERN_VAL].ids);
+    free(d->sources);
     free(d->name);
     free(d);
 }
@@ -144,6 +147,11 @@ const tern_tokenizer *tern_dataset_tokenizer(const tern_dataset *d)
 uint64_t tern_dataset_fingerprint(const tern_dataset *d)
 {
     return d->fingerprint;
+}
+
+const char *tern_dataset_sources(const tern_dataset *d)
+{
+    return d->sources ? d->sources : "";
 }
 
 const char *tern_dataset_name(const tern_dataset *d)

@@ -71,6 +71,9 @@ uint64_t tern_dataset_fingerprint(const tern_dataset *d);
 tern_status tern_dataset_read(const tern_dataset *d, tern_split s, int64_t start,
                               int64_t count, int32_t *out);
 
+/* The files it was built from, one per line; "" if unknown. Borrowed. */
+const char *tern_dataset_sources(const tern_dataset *d);
+
 /* Where it came from: the file, or "memory". For messages; borrowed. */
 const char *tern_dataset_name(const tern_dataset *d);
 

@@ -19,6 +19,7 @@ struct tern_dataset {
     } part[2];     /* by tern_split */
     double entropy;
     uint64_t fingerprint;
+    char *sources; /* NULL if it was never in a file */
     tern_h5 *file; /* NULL if the ids are in memory */
 };
 

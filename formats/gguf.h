@@ -56,7 +56,8 @@ typedef struct tern_gguf_tensor {
     char name[64];
     uint32_t type; /* tern_ggml_type, or one tern does not know */
     uint32_t dims_count;
-    int64_t dims[4]; /* dims[0] contiguous; unused ones are 1 */
+    int64_t dims[4];  /* dims[0] contiguous; unused ones are 1 */
+    int64_t elements; /* their product */
     const uint8_t *data;
     size_t bytes;
 } tern_gguf_tensor;
@@ -86,6 +87,8 @@ void tern_gguf_release(const tern_gguf *g, const tern_gguf_tensor *t);
 
 size_t tern_gguf_key_count(const tern_gguf *g);
 tern_gguf_string tern_gguf_key_name(const tern_gguf *g, size_t i);
+/* TERN_GGUF_ARRAY for all arrays; get_array knows of what. */
+tern_gguf_type tern_gguf_key_type(const tern_gguf *g, size_t i);
 /* A value as text for people (arrays shortened), at most `size` bytes with NUL. */
 void tern_gguf_key_print(const tern_gguf *g, size_t i, char *out, size_t size);
 

@@ -334,6 +334,7 @@ static tern_status take_shape(cursor *c, tern_gguf_tensor *t, const char *what,
         return tern_fail(TERN_ECORRUPT, "%s: %s has more than 2^63 elements", c->path,
                          what);
     *elements = empty ? 0 : n;
+    t->elements = (int64_t)*elements;
     return TERN_OK;
 }
 
@@ -698,6 +699,12 @@ int64_t tern_gguf_array_int(const tern_gguf *g, const char *name, size_t i)
     const value *v = find_value(g, name);
     assert(v && v->is_array && is_integer(v->type) && i < v->count);
     return int_at(v, i);
+}
+
+tern_gguf_type tern_gguf_key_type(const tern_gguf *g, size_t i)
+{
+    assert(i < g->key_count);
+    return g->keys[i].value.is_array ? TERN_GGUF_ARRAY : g->keys[i].value.type;
 }
 
 /* --- for people --- */

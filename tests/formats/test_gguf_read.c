@@ -70,7 +70,8 @@ Test(gguf_read, file_written_by_ggml)
     const tern_gguf_tensor *q = tern_gguf_find_tensor(g, "blk.0.attn_q.weight");
     cr_assert(ne(ptr, (void *)q, NULL));
     cr_expect(q->type == TERN_GGML_TQ2_0 && q->dims_count == 2 && q->dims[0] == 256 &&
-              q->dims[1] == 2 && q->dims[2] == 1 && q->bytes == 132);
+              q->dims[1] == 2 && q->dims[2] == 1 && q->bytes == 132 &&
+              q->elements == 512);
     cr_expect(eq(int, memcmp(q->data + 66, ggml_tq2, 66), 0));
     const tern_gguf_tensor *e = tern_gguf_find_tensor(g, "token_embd.weight");
     cr_assert(ne(ptr, (void *)e, NULL));
@@ -97,6 +98,9 @@ Test(gguf_read, values_as_text)
         tern_gguf_key_print(g, i, line, sizeof line);
         cr_expect(eq(str, line, (char *)want[i]));
     }
+    cr_expect(eq(int, tern_gguf_key_type(g, 1), TERN_GGUF_STRING));
+    cr_expect(eq(int, tern_gguf_key_type(g, 2), TERN_GGUF_F32));
+    cr_expect(eq(int, tern_gguf_key_type(g, 4), TERN_GGUF_ARRAY));
     tern_gguf_key_print(g, 4, small, sizeof small);
     cr_expect(eq(str, small, "3 x str"));
     tern_gguf_key_print(g, 4, small, 1);
