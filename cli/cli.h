@@ -3,7 +3,7 @@
  * cli/ is the only folder that prints to the terminal or ends the process. Exit status:
  * 0 done, 1 failed (or stopped before the end), 2 wrong usage. Figures and text go to
  * standard output, everything else to standard error; with --json standard output holds
- * one JSON document and nothing else.
+ * one JSON document and nothing else. What cannot be written there is a failure.
  */
 #ifndef TERN_CLI_CLI_H
 #define TERN_CLI_CLI_H
@@ -51,6 +51,11 @@ long tern_arg_int(struct argp_state *state, const char *option, const char *text
                   long low, long high);
 double tern_arg_float(struct argp_state *state, const char *option, const char *text,
                       double low, double high);
+/* A name that is not empty. */
+const char *tern_arg_name(struct argp_state *state, const char *option,
+                          const char *text);
+/* SECTION.KEY=VALUE, so far as its form goes. */
+const char *tern_arg_set(struct argp_state *state, const char *text);
 /* "8M", "64K", "1000000". */
 int64_t tern_arg_bytes(struct argp_state *state, const char *option, const char *text);
 
@@ -65,8 +70,19 @@ int tern_report_failure(void);
 /* A number, or null where JSON has none for it (NaN: not known yet). */
 json_t *tern_json_number(double x);
 
-/* Print and release a JSON document. */
+/* A text as JSON, which is UTF-8: U+FFFD stands for every byte that is not. */
+json_t *tern_json_text(const char *text);
+json_t *tern_json_bytes(const char *text, size_t bytes);
+
+/* Print and release a JSON document. NULL (one that could not be built) is reported,
+ * and then the process ends with TERN_EXIT_FAILED whatever the command returns. */
 void tern_print_json(json_t *document);
+
+/* Write out what waits for standard output. TERN_EIO: a full disk and the like;
+ * TERN_ESTOP: nobody reads any more (a pipe was closed), which needs no message. */
+tern_status tern_flush_output(void);
+/* For main(): check at exit, however a command ends, that all output was written. */
+void tern_check_output_at_exit(void);
 
 /* "1.2M", "345 kB"-like figures for people, into a buffer of 16. */
 const char *tern_human_count(int64_t n, char out[16]);

@@ -36,7 +36,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         state->child_inputs[0] = &o->common;
         return 0;
     case 's':
-        o->sets[o->set_count++] = arg;
+        o->sets[o->set_count++] = tern_arg_set(state, arg);
         return 0;
     case 'S':
         o->seconds = tern_arg_float(state, "--seconds", arg, 0.1, 3600.0);
@@ -45,7 +45,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         if (!o->what)
             o->what = arg;
         else if (!o->config)
-            o->config = arg;
+            o->config = tern_arg_name(state, "CONFIG", arg);
         else
             argp_error(state, "too many arguments: \"%s\"", arg);
         return 0;
@@ -159,13 +159,14 @@ static void report(bench *b, const options *o)
     const char *level = tern_level_name(tern_kernels_level());
     if (o->common.json) {
         tern_print_json(json_pack(
-            "{s:s, s:s, s:i, s:s, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:I}",
-            "config", o->config, "kernels", level, "threads", tern_threads(), "blas",
-            tern_blas_describe(), "parameters", (json_int_t)tern_spec_params(&c->model),
-            "steps", (json_int_t)b->count, "tokens_per_second", 1e3 * tokens / m.total,
-            "best_tokens_per_second", 1e3 * tokens / best.total, "step_ms", m.total,
-            "forward_ms", m.forward, "backward_ms", m.backward, "optimizer_ms",
-            m.optimizer, "peak_rss_bytes", (json_int_t)rss));
+            "{s:o, s:s, s:i, s:s, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:I}",
+            "config", tern_json_text(o->config), "kernels", level, "threads",
+            tern_threads(), "blas", tern_blas_describe(), "parameters",
+            (json_int_t)tern_spec_params(&c->model), "steps", (json_int_t)b->count,
+            "tokens_per_second", 1e3 * tokens / m.total, "best_tokens_per_second",
+            1e3 * tokens / best.total, "step_ms", m.total, "forward_ms", m.forward,
+            "backward_ms", m.backward, "optimizer_ms", m.optimizer, "peak_rss_bytes",
+            (json_int_t)rss));
         return;
     }
     char params[16], memory[16];

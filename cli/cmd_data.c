@@ -39,7 +39,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         state->child_inputs[0] = &o->common;
         return 0;
     case 'o':
-        o->out = arg;
+        o->out = tern_arg_name(state, "--output", arg);
         return 0;
     case 't':
         o->tokenizer = arg;
@@ -53,11 +53,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         o->pretok = arg[0] == 'g' ? TERN_PRETOK_GPT2 : TERN_PRETOK_LLAMA3;
         return 0;
     case ARGP_KEY_ARG:
-        o->paths[o->count++] = arg;
+        o->paths[o->count++] = tern_arg_name(state, "TEXT", arg);
         return 0;
     case ARGP_KEY_END:
         if (!o->count) argp_error(state, "which text? give one file or more");
         if (!o->out) argp_error(state, "where to? give -o FILE");
+        if (tern_check_tokenizer(o->tokenizer) != TERN_OK)
+            argp_error(state, "%s", tern_error_message());
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -74,8 +76,8 @@ static void report(const options *o, const tern_dataset *d, double seconds)
         tern_dataset_bytes(d, TERN_TRAIN) + tern_dataset_bytes(d, TERN_VAL);
     tern_tokenizer_describe(t, name);
     if (o->common.json) {
-        tern_print_json(json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:f, s:f}", "dataset",
-                                  o->out, "tokenizer", name, "vocab",
+        tern_print_json(json_pack("{s:o, s:s, s:I, s:I, s:I, s:I, s:f, s:f}", "dataset",
+                                  tern_json_text(o->out), "tokenizer", name, "vocab",
                                   (json_int_t)tern_tokenizer_vocab(t), "train_tokens",
                                   (json_int_t)train, "val_tokens", (json_int_t)val,
                                   "bytes", (json_int_t)bytes, "entropy_nats_per_byte",

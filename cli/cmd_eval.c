@@ -41,6 +41,16 @@ static const struct argp_option table[] = {
     {0},
 };
 
+/* A GGUF file is one model, and does not know what it was trained on. */
+static void check_exported(struct argp_state *state, const options *o)
+{
+    if (!tern_is_gguf(o->model)) return;
+    if (o->best)
+        argp_error(state, "--best chooses a checkpoint of a run, and %s is a GGUF file",
+                   o->model);
+    if (!o->text.data) argp_error(state, "on which text? give --data FILE");
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     options *o = state->input;
@@ -49,7 +59,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         state->child_inputs[0] = &o->common;
         return 0;
     case 'd':
-        o->text.data = arg;
+        o->text.data = tern_arg_name(state, "--data", arg);
         return 0;
     case KEY_BEST:
         o->best = true;
@@ -62,11 +72,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case ARGP_KEY_ARG:
         if (o->model) argp_error(state, "one model only, not \"%s\" as well", arg);
-        o->model = arg;
+        o->model = tern_arg_name(state, "MODEL", arg);
         return 0;
     case ARGP_KEY_END:
         if (!o->model)
             argp_error(state, "which model? a run, a checkpoint or a GGUF file");
+        check_exported(state, o);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -77,9 +88,10 @@ static void report(const options *o, const tern_eval_figures *f, double seconds)
 {
     if (o->common.json) {
         tern_print_json(json_pack(
-            "{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:I, s:I, s:f}", "model", f->model,
-            "data", f->data, "split", f->split, "loss", tern_json_number(f->loss),
-            "perplexity", tern_json_number(f->perplexity), "bits_per_byte",
+            "{s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:I, s:I, s:f}", "model",
+            tern_json_text(f->model), "data", tern_json_text(f->data), "split",
+            f->split, "loss", tern_json_number(f->loss), "perplexity",
+            tern_json_number(f->perplexity), "bits_per_byte",
             tern_json_number(f->bits_per_byte), "entropy_bits_per_byte",
             f->entropy > 0.0 ? json_real(f->entropy / log(2.0)) : json_null(), "tokens",
             (json_int_t)f->tokens, "bytes", (json_int_t)f->bytes, "seconds", seconds));

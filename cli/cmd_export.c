@@ -190,7 +190,7 @@ static json_t *parity_json(const job *j)
 static void print_report_json(const job *j)
 {
     tern_print_json(json_pack(
-        "{s:s, s:s, s:s, s:I, s:o}", "file", j->options->out, "type",
+        "{s:o, s:s, s:s, s:I, s:o}", "file", tern_json_text(j->options->out), "type",
         tern_ggml_name(j->types.linear), "embed", tern_ggml_name(j->types.embed),
         "bytes", (json_int_t)file_bytes(j->options->out), "parity", parity_json(j)));
 }
@@ -239,6 +239,7 @@ static tern_status export_run(const options *o)
     tern_checkpoint *c;
     job j = {.options = o};
     TERN_TRY(tern_run_find(o->run, o->best, path));
+    TERN_TRY(tern_refuse_overwrite(path, o->out));
     TERN_TRY(tern_checkpoint_open(path, &c));
     const tern_status s = export_checkpoint(o, c, &j);
     if (s == TERN_OK && o->common.json)

@@ -1,15 +1,17 @@
 /* cmd_generate.c - `tern generate`: a model writes text. */
 #define _GNU_SOURCE
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "cli/cli.h"
 #include "cli/model_file.h"
+#include "cli/signals.h"
+#include "data/text_check.h"
 
 enum { RECENT = 64 }; /* ids that the repetition penalty looks back */
 
@@ -68,6 +70,7 @@ static error_t parse_sampler(int key, char *arg, struct argp_state *state,
         return 0;
     case KEY_TOP_P:
         s->top_p = (float)tern_arg_float(state, "--top-p", arg, 0.0, 1.0);
+        if (!(s->top_p > 0.0f)) argp_error(state, "--top-p must be above 0, 1 is off");
         return 0;
     case KEY_MIN_P:
         s->min_p = (float)tern_arg_float(state, "--min-p", arg, 0.0, 1.0);
@@ -95,7 +98,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         o->prompt = arg;
         return 0;
     case 'f':
-        o->prompt_file = arg;
+        o->prompt_file = tern_arg_name(state, "--file", arg);
         return 0;
     case 'n':
         o->count = tern_arg_int(state, "--n-predict", arg, 0, 1 << 30);
@@ -111,7 +114,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case ARGP_KEY_ARG:
         if (o->model) argp_error(state, "one model only, not \"%s\" as well", arg);
-        o->model = arg;
+        o->model = tern_arg_name(state, "MODEL", arg);
         return 0;
     case ARGP_KEY_END:
         if (!o->model) argp_error(state, "which model? give a GGUF file");
@@ -158,21 +161,13 @@ static tern_status emit(output *o, const char *piece, size_t bytes)
         o->printed + whole_characters(o->text + o->printed, o->count - o->printed);
     if (o->live && ready > o->printed) {
         fwrite(o->text + o->printed, 1, ready - o->printed, stdout);
-        fflush(stdout);
         o->printed = ready;
+        return tern_flush_output();
     }
     return TERN_OK;
 }
 
 /* --- the loop --- */
-
-static volatile sig_atomic_t stop_requested;
-
-static void on_interrupt(int number)
-{
-    stop_requested = 1;
-    signal(number, SIG_DFL);
-}
 
 typedef struct figures {
     int64_t prompt, written;
@@ -180,9 +175,11 @@ typedef struct figures {
     const char *finish;
 } figures;
 
+/* TERN_ESTOP: nobody reads any more. */
 static tern_status write_text(const options *o, const tern_model_file *m,
                               tern_writer *w, output *out, figures *f)
 {
+    const volatile sig_atomic_t *stop = tern_signals_catch();
     const int64_t vocab = tern_runtime_spec(m->runtime)->vocab;
     const int32_t end = tern_tokenizer_eos(m->tokenizer);
     tern_sampler sampler = o->sampler;
@@ -194,7 +191,7 @@ static tern_status write_text(const options *o, const tern_model_file *m,
         const size_t recent = w->count < RECENT ? (size_t)w->count : RECENT;
         const int32_t id = tern_sample(&sampler, w->logits, vocab,
                                        w->ids + w->count - recent, recent, scratch);
-        if (stop_requested) f->finish = "interrupted";
+        if (*stop) f->finish = "interrupted";
         if (id == end && !o->ignore_end) f->finish = "stop";
         if (f->finish[0] != 'l') break;
         size_t bytes;
@@ -207,29 +204,54 @@ static tern_status write_text(const options *o, const tern_model_file *m,
     return s;
 }
 
-/* An empty prompt starts where documents start: after an end of document, or a line. */
-static tern_status encode_prompt(const options *o, const tern_tokenizer *t,
-                                 tern_ids *ids)
+/* --- the prompt --- */
+
+typedef struct prompt {
+    char *file; /* owned; NULL if it came from the command line */
+    const char *text;
+    size_t bytes;
+} prompt;
+
+static tern_status read_prompt(const options *o, prompt *out)
 {
-    char *file_text = NULL;
-    const char *text = o->prompt ? o->prompt : "";
-    size_t bytes = strlen(text);
+    prompt p = {.text = o->prompt ? o->prompt : ""};
+    p.bytes = strlen(p.text);
     if (o->prompt_file) {
-        TERN_TRY(tern_file_read(o->prompt_file, (size_t)1 << 30, &file_text, &bytes));
-        text = file_text;
+        TERN_TRY(tern_text_check(o->prompt_file));
+        TERN_TRY(tern_file_read(o->prompt_file, (size_t)1 << 30, &p.file, &p.bytes));
+        p.text = p.file;
     }
+    *out = p;
+    return TERN_OK;
+}
+
+/* An empty prompt starts where documents start: after an end of document, or a line. */
+static tern_status encode_prompt(const options *o, const prompt *p,
+                                 const tern_tokenizer *t, tern_ids *ids)
+{
     tern_status s = TERN_OK;
-    if (bytes == 0 && tern_tokenizer_eos(t) >= 0) {
+    if (p->bytes == 0 && tern_tokenizer_eos(t) >= 0) {
         ids->data = malloc(sizeof *ids->data);
         if (!ids->data) s = tern_fail(TERN_EMEM, "out of memory");
         if (ids->data) ids->data[ids->count++] = tern_tokenizer_eos(t);
     } else {
-        s = tern_tokenizer_encode(t, bytes ? text : "\n", bytes ? bytes : 1, false,
-                                  ids);
+        s = tern_tokenizer_encode(t, p->bytes ? p->text : "\n", p->bytes ? p->bytes : 1,
+                                  false, ids);
     }
-    free(file_text);
     return s == TERN_OK ? s
                         : tern_fail_in(s, o->prompt_file ? o->prompt_file : "--prompt");
+}
+
+/* The end of a prompt that is too long, with room for one token to write. */
+static void keep_what_fits(tern_ids *ids, int64_t context)
+{
+    const size_t room = context > 1 ? (size_t)context - 1 : 1;
+    if (ids->count <= room) return;
+    tern_warn("the prompt has %zu tokens, and the model sees %" PRId64
+              " at once: only the last %zu are read",
+              ids->count, context, room);
+    memmove(ids->data, ids->data + ids->count - room, room * sizeof *ids->data);
+    ids->count = room;
 }
 
 static double rate(int64_t n, double seconds)
@@ -237,31 +259,51 @@ static double rate(int64_t n, double seconds)
     return seconds > 0.0 ? (double)n / seconds : 0.0;
 }
 
-static void report(const options *o, const output *out, const figures *f,
-                   int64_t slides)
+static void report_json(const options *o, const prompt *p, const output *out,
+                        const figures *f)
 {
-    if (!o->common.json) {
+    tern_print_json(json_pack(
+        "{s:o, s:o, s:o, s:s, s:I, s:I, s:o, s:o}", "model", tern_json_text(o->model),
+        "prompt", tern_json_bytes(p->text, p->bytes), "text",
+        tern_json_bytes(out->count ? out->text : "", out->count), "finish_reason",
+        f->finish, "prompt_tokens", (json_int_t)f->prompt, "completion_tokens",
+        (json_int_t)f->written, "prompt_tokens_per_second",
+        tern_json_number(rate(f->prompt, f->prompt_seconds)), "tokens_per_second",
+        tern_json_number(rate(f->written, f->write_seconds))));
+}
+
+static tern_status report(const output *out, const figures *f, int64_t slides)
+{
+    if (out->count > out->printed)
         fwrite(out->text + out->printed, 1, out->count - out->printed, stdout);
-        putchar('\n');
-        fflush(stdout);
-        fprintf(stderr,
-                "\nprompt %" PRId64 " tokens, %.0f tok/s; written %" PRId64
-                " tokens, %.0f tok/s%s\n",
-                f->prompt, rate(f->prompt, f->prompt_seconds), f->written,
-                rate(f->written, f->write_seconds),
-                slides ? "; the context was full, the text went on from its last half"
-                       : "");
-        return;
-    }
-    json_t *text = json_stringn(out->text, out->count);
-    if (!text) text = json_null(); /* not UTF-8 */
-    tern_print_json(json_pack("{s:s, s:s, s:o, s:s, s:I, s:I, s:f, s:f}", "model",
-                              o->model, "prompt", o->prompt ? o->prompt : "", "text",
-                              text, "finish_reason", f->finish, "prompt_tokens",
-                              (json_int_t)f->prompt, "completion_tokens",
-                              (json_int_t)f->written, "prompt_tokens_per_second",
-                              rate(f->prompt, f->prompt_seconds), "tokens_per_second",
-                              rate(f->written, f->write_seconds)));
+    putchar('\n');
+    TERN_TRY(tern_flush_output());
+    fprintf(stderr,
+            "\nprompt %" PRId64 " tokens, %.0f tok/s; written %" PRId64
+            " tokens, %.0f tok/s%s\n",
+            f->prompt, rate(f->prompt, f->prompt_seconds), f->written,
+            rate(f->written, f->write_seconds),
+            slides ? "; the context was full, the text went on from its last half"
+                   : "");
+    return TERN_OK;
+}
+
+static tern_status write_on(const options *o, const prompt *p, const tern_model_file *m,
+                            tern_writer *w, const tern_ids *ids, output *out)
+{
+    figures f = {.finish = "length", .prompt = (int64_t)ids->count};
+    if (out->live && !o->hide_prompt) fwrite(p->text, 1, p->bytes, stdout);
+    const double start = tern_seconds();
+    TERN_TRY(tern_writer_append(w, ids->data, f.prompt));
+    const double middle = tern_seconds();
+    TERN_TRY(write_text(o, m, w, out, &f));
+    f.prompt_seconds = middle - start;
+    f.write_seconds = tern_seconds() - middle;
+    if (o->common.json)
+        report_json(o, p, out, &f);
+    else
+        TERN_TRY(report(out, &f, w->slides));
+    return f.finish[0] == 'i' ? tern_fail(TERN_ESTOP, "interrupted") : TERN_OK;
 }
 
 static tern_status generate(const options *o)
@@ -269,23 +311,19 @@ static tern_status generate(const options *o)
     tern_model_file m;
     TERN_TRY(tern_model_file_open(o->model, true, &m));
     tern_writer w = {0};
+    prompt p = {0};
     tern_ids ids = {0};
     output out = {.live = !o->common.json};
-    figures f = {.finish = "length"};
-    tern_status s = encode_prompt(o, m.tokenizer, &ids);
+    tern_status s = read_prompt(o, &p);
+    if (s == TERN_OK) s = encode_prompt(o, &p, m.tokenizer, &ids);
     if (s == TERN_OK) s = tern_writer_new(m.runtime, o->context, &w);
-    if (s == TERN_OK && o->prompt && !o->hide_prompt && out.live)
-        fputs(o->prompt, stdout);
-    const double start = tern_seconds();
-    if (s == TERN_OK) s = tern_writer_append(&w, ids.data, (int64_t)ids.count);
-    const double middle = tern_seconds();
-    if (s == TERN_OK) s = write_text(o, &m, &w, &out, &f);
-    f.prompt = (int64_t)ids.count;
-    f.prompt_seconds = middle - start;
-    f.write_seconds = tern_seconds() - middle;
-    if (s == TERN_OK) report(o, &out, &f, w.slides);
+    if (s == TERN_OK) {
+        keep_what_fits(&ids, tern_session_context(w.session));
+        s = write_on(o, &p, &m, &w, &ids, &out);
+    }
     free(out.text);
     free(ids.data);
+    free(p.file);
     tern_writer_free(&w);
     tern_model_file_close(&m);
     return s;
@@ -312,9 +350,9 @@ int tern_cmd_generate(int argc, char **argv)
                              .repeat_penalty = 1.0f,
                              .seed = 1}};
     argp_parse(&argp, argc, argv, 0, NULL, &o);
-    signal(SIGINT, on_interrupt);
     tern_status s = tern_common_apply(&o.common);
     if (s == TERN_OK) s = tern_sampler_check(&o.sampler);
     if (s == TERN_OK) s = generate(&o);
+    if (s == TERN_ESTOP) return TERN_EXIT_FAILED; /* it need not be told */
     return s == TERN_OK ? TERN_EXIT_DONE : tern_report_failure();
 }

@@ -33,14 +33,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         state->child_inputs[0] = &o->common;
         return 0;
     case 'o':
-        o->out = arg;
+        o->out = tern_arg_name(state, "--output", arg);
         return 0;
     case 's':
-        o->sets[o->set_count++] = arg;
+        o->sets[o->set_count++] = tern_arg_set(state, arg);
         return 0;
     case ARGP_KEY_ARG:
         if (o->config) argp_error(state, "one config only, not \"%s\" as well", arg);
-        o->config = arg;
+        o->config = tern_arg_name(state, "CONFIG", arg);
         return 0;
     case ARGP_KEY_END:
         if (!o->config)
@@ -88,10 +88,25 @@ static tern_status save(const options *o, const tern_config *c, tern_model *mode
     return tern_checkpoint_save(path, c, t, model, NULL, &state);
 }
 
+static void report(const options *o, const tern_spec *m, const char *path)
+{
+    const int64_t all = tern_spec_params(m), codes = tern_spec_ternary_params(m);
+    char params[16], ternary[16];
+    if (o->common.json)
+        tern_print_json(json_pack(
+            "{s:o, s:o, s:s, s:I, s:I}", "run", tern_json_text(o->out), "checkpoint",
+            tern_json_text(path), "arch", tern_arch_name(m->arch), "parameters",
+            (json_int_t)all, "ternary_parameters", (json_int_t)codes));
+    else
+        printf("%s: %s, %s parameters, %s of them ternary\n", path,
+               tern_arch_name(m->arch), tern_human_count(all, params),
+               tern_human_count(codes, ternary));
+}
+
 static tern_status init_run(const options *o)
 {
     tern_config c;
-    char path[TERN_PATH_MAX], params[16], ternary[16];
+    char path[TERN_PATH_MAX];
     TERN_TRY(tern_config_load(o->config, o->sets, o->set_count, &c));
     TERN_TRY(resolve(o, &c));
     TERN_TRY(tern_path_join(path, o->out, "config.yaml"));
@@ -104,11 +119,7 @@ static tern_status init_run(const options *o)
     if (s == TERN_OK) s = tern_model_init(model, c.init_std, c.seed);
     if (s == TERN_OK) s = tokenizer_for(&c, &t);
     if (s == TERN_OK) s = save(o, &c, model, t, path);
-    if (s == TERN_OK)
-        printf("%s: %s, %s parameters, %s of them ternary\n", path,
-               tern_arch_name(c.model.arch),
-               tern_human_count(tern_spec_params(&c.model), params),
-               tern_human_count(tern_spec_ternary_params(&c.model), ternary));
+    if (s == TERN_OK) report(o, &c.model, path);
     tern_tokenizer_free(t);
     tern_model_free(model);
     return s;
@@ -116,7 +127,8 @@ static tern_status init_run(const options *o)
 
 int tern_cmd_init(int argc, char **argv)
 {
-    static const struct argp_child children[] = {{&tern_argp_threads, 0, 0, 0}, {0}};
+    static const struct argp_child children[] = {{&tern_argp_threads_json, 0, 0, 0},
+                                                 {0}};
     static const struct argp argp = {
         .options = table,
         .parser = parse,

@@ -26,7 +26,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case ARGP_KEY_ARG:
         if (o->path) argp_error(state, "one file only, not \"%s\" as well", arg);
-        o->path = arg;
+        o->path = tern_arg_name(state, "FILE", arg);
         return 0;
     case ARGP_KEY_END:
         if (!o->path) argp_error(state, "which file?");

@@ -29,7 +29,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         state->child_inputs[0] = &o->common;
         return 0;
     case 'o':
-        o->out = arg;
+        o->out = tern_arg_name(state, "--output", arg);
         return 0;
     case 'b':
         o->bytes = tern_arg_bytes(state, "--bytes", arg);
@@ -49,10 +49,11 @@ static void report(const options *o, const tern_tales_stats *t)
 {
     const double entropy = t->nats / (double)t->bytes;
     if (o->common.json) {
-        tern_print_json(json_pack(
-            "{s:s, s:I, s:I, s:f, s:f}", "file", o->out, "bytes", (json_int_t)t->bytes,
-            "stories", (json_int_t)t->stories, "entropy_nats_per_byte", entropy,
-            "entropy_bits_per_byte", entropy / log(2.0)));
+        tern_print_json(json_pack("{s:o, s:I, s:I, s:f, s:f}", "file",
+                                  tern_json_text(o->out), "bytes", (json_int_t)t->bytes,
+                                  "stories", (json_int_t)t->stories,
+                                  "entropy_nats_per_byte", entropy,
+                                  "entropy_bits_per_byte", entropy / log(2.0)));
         return;
     }
     printf("%s: %" PRId64 " stories, %" PRId64 " bytes\n", o->out, t->stories,

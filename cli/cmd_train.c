@@ -3,7 +3,6 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include "base/file.h"
 #include "cli/cli.h"
 #include "cli/run_data.h"
+#include "cli/signals.h"
 #include "cli/terminal.h"
 #include "kernels/cpu.h"
 #include "train/trainer.h"
@@ -49,16 +49,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         state->child_inputs[0] = &o->common;
         return 0;
     case 'd':
-        o->data = arg;
+        o->data = tern_arg_name(state, "--data", arg);
         return 0;
     case 'o':
-        o->out = arg;
+        o->out = tern_arg_name(state, "--out", arg);
         return 0;
     case 'r':
-        o->resume = arg;
+        o->resume = tern_arg_name(state, "--resume", arg);
         return 0;
     case 's':
-        o->sets[o->set_count++] = arg;
+        o->sets[o->set_count++] = tern_arg_set(state, arg);
         return 0;
     case KEY_STOP_AT:
         o->stop_at = tern_arg_int(state, "--stop-at", arg, 1, LONG_MAX);
@@ -68,7 +68,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         exit(TERN_EXIT_DONE);
     case ARGP_KEY_ARG:
         if (o->config) argp_error(state, "one config only, not \"%s\" as well", arg);
-        o->config = arg;
+        o->config = tern_arg_name(state, "CONFIG", arg);
         return 0;
     case ARGP_KEY_END:
         if (o->resume && (o->config || o->out))
@@ -86,31 +86,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     }
 }
 
-/* --- signals --- */
-
-static volatile sig_atomic_t stop_requested;
-
-/* The first signal asks for a clean stop, the second one ends the process as usual. */
-static void on_signal(int number)
-{
-    stop_requested = 1;
-    signal(number, SIG_DFL);
-}
-
-static void catch_signals(void)
-{
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
-
 /* --- what is shown --- */
 
 typedef struct display {
-    double entropy, bytes_per_token;
+    double entropy;
     int64_t last_line; /* step of the last plain line */
     long stop_at;
+    volatile sig_atomic_t *stop;
 } display;
 
 static void show_live(const tern_train_event *e)
@@ -163,7 +145,7 @@ static void on_event(void *user, const tern_train_event *e)
     d->entropy = e->entropy;
     switch (e->kind) {
     case TERN_EVENT_STEP:
-        if (d->stop_at && e->step >= d->stop_at) stop_requested = 1;
+        if (d->stop_at && e->step >= d->stop_at) *d->stop = 1;
         if (tern_terminal())
             show_live(e);
         else
@@ -228,33 +210,74 @@ static tern_status start_run(const options *o, tern_dataset **data, tern_trainer
     return s;
 }
 
+/* An init never wrote metrics, nor did its weights see a dataset. */
+static tern_status refuse_init(const char *dir)
+{
+    char path[TERN_PATH_MAX];
+    tern_checkpoint *c;
+    TERN_TRY(tern_path_join(path, dir, "metrics.jsonl"));
+    if (tern_file_exists(path) || tern_run_find(dir, false, path) != TERN_OK ||
+        tern_checkpoint_open(path, &c) != TERN_OK)
+        return TERN_OK; /* others say what is wrong with it, if anything is */
+    const tern_progress_state state = *tern_checkpoint_state(c);
+    tern_checkpoint_close(c);
+    if (state.step > 0 || state.dataset_fingerprint != 0) return TERN_OK;
+    return tern_fail(TERN_EARG,
+                     "%s: was made by tern init and never trained, so there is nothing "
+                     "to resume; train a model of that shape with `tern train CONFIG "
+                     "--data FILE --out DIR`",
+                     dir);
+}
+
 static tern_status open_run(const options *o, tern_dataset **data, tern_trainer **t)
 {
     if (o->resume) {
+        TERN_TRY(refuse_init(o->resume));
         TERN_TRY(tern_run_data_open(o->resume, o->data, data));
         return tern_trainer_resume(o->resume, *data, o->sets, o->set_count, t);
     }
     return start_run(o, data, t);
 }
 
-static void print_end(const options *o, const tern_trainer *t, const char *dir)
+/* Of the checkpoint that the run ended or stopped with. */
+static tern_status print_json_end(const tern_trainer *t, const char *dir,
+                                  const char *path)
 {
-    tern_progress_state state;
-    char path[TERN_PATH_MAX];
     tern_checkpoint *c;
-    if (tern_run_find(dir, false, path) != TERN_OK) return;
-    if (tern_checkpoint_open(path, &c) != TERN_OK) return;
-    state = *tern_checkpoint_state(c);
+    TERN_TRY(tern_checkpoint_open(path, &c));
+    const tern_progress_state state = *tern_checkpoint_state(c);
     tern_checkpoint_close(c);
-    if (o->common.json) {
-        tern_print_json(
-            json_pack("{s:s, s:s, s:I, s:I, s:o, s:o}", "run", dir, "checkpoint", path,
-                      "step", (json_int_t)tern_trainer_step_count(t), "tokens",
-                      (json_int_t)state.tokens, "val_loss", tern_json_number(state.val),
-                      "best_val_loss", tern_json_number(state.best_val)));
-        return;
-    }
-    fprintf(stderr, "done: %s\nnext: tern export %s -o model.gguf\n", path, dir);
+    tern_print_json(json_pack(
+        "{s:o, s:o, s:I, s:I, s:I, s:o, s:o}", "run", tern_json_text(dir), "checkpoint",
+        tern_json_text(path), "step", (json_int_t)tern_trainer_step_count(t), "steps",
+        (json_int_t)tern_trainer_config(t)->steps, "tokens", (json_int_t)state.tokens,
+        "val_loss", tern_json_number(state.val), "best_val_loss",
+        tern_json_number(state.best_val)));
+    return TERN_OK;
+}
+
+static tern_status print_end(const options *o, const tern_trainer *t, const char *dir,
+                             bool done)
+{
+    char path[TERN_PATH_MAX];
+    TERN_TRY(tern_run_find(dir, false, path));
+    if (o->common.json) TERN_TRY(print_json_end(t, dir, path));
+    if (!done)
+        fprintf(stderr, "go on with: tern train --resume %s\n", dir);
+    else if (!o->common.json)
+        fprintf(stderr, "done: %s\nnext: tern export %s -o model.gguf\n", path, dir);
+    return TERN_OK;
+}
+
+/* Exit status of a run that ended with s; a stop that was asked for by step is what was
+ * wanted. */
+static int finish(const options *o, const tern_trainer *t, const char *dir,
+                  tern_status s)
+{
+    const bool stopped = s == TERN_ESTOP;
+    if (s == TERN_OK || stopped) s = print_end(o, t, dir, !stopped);
+    if (s != TERN_OK) return tern_report_failure();
+    return stopped && !o->stop_at ? TERN_EXIT_FAILED : TERN_EXIT_DONE;
 }
 
 int tern_cmd_train(int argc, char **argv)
@@ -286,20 +309,12 @@ int tern_cmd_train(int argc, char **argv)
     tern_status s = tern_common_apply(&o.common);
     if (s == TERN_OK) s = open_run(&o, &data, &t);
     if (s == TERN_OK) {
-        catch_signals();
+        d.stop = tern_signals_catch();
         print_start(t, data, dir);
-        s = tern_trainer_run(t, &stop_requested, on_event, &d);
+        s = tern_trainer_run(t, d.stop, on_event, &d);
         tern_terminal_clear_line();
     }
-    int status = TERN_EXIT_DONE;
-    if (s == TERN_OK) {
-        print_end(&o, t, dir);
-    } else if (s == TERN_ESTOP) {
-        fprintf(stderr, "go on with: tern train --resume %s\n", dir);
-        status = o.stop_at ? TERN_EXIT_DONE : TERN_EXIT_FAILED;
-    } else {
-        status = tern_report_failure();
-    }
+    const int status = finish(&o, t, dir, s);
     tern_trainer_free(t);
     tern_dataset_free(data);
     free(o.sets);

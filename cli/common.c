@@ -9,9 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "cli/terminal.h"
+#include "data/utf8.h"
 #include "kernels/cpu.h"
 
 /* --- options --- */
@@ -72,13 +74,29 @@ double tern_arg_float(struct argp_state *state, const char *option, const char *
     return v;
 }
 
+const char *tern_arg_name(struct argp_state *state, const char *option,
+                          const char *text)
+{
+    if (!*text) argp_error(state, "%s is empty, must be a name", option);
+    return text;
+}
+
+const char *tern_arg_set(struct argp_state *state, const char *text)
+{
+    const char *dot = strchr(text, '.'), *equals = strchr(text, '=');
+    if (!dot || !equals || dot == text || dot + 1 >= equals)
+        argp_error(state, "--set is \"%s\", must be SECTION.KEY=VALUE", text);
+    return text;
+}
+
 int64_t tern_arg_bytes(struct argp_state *state, const char *option, const char *text)
 {
     static const char units[] = "KMGT";
     char *end;
     errno = 0;
     const long long v = strtoll(text, &end, 10);
-    const char *unit = *end ? strchr(units, *end & ~0x20) : NULL;
+    const bool letter = (*end >= 'a' && *end <= 'z') || (*end >= 'A' && *end <= 'Z');
+    const char *unit = letter ? strchr(units, *end & ~0x20) : NULL;
     const int shift = unit ? 10 * (int)(unit - units + 1) : 0;
     const bool tail = *end && (!unit || end[1]);
     if (end == text || tail || errno || v <= 0 || v > (LLONG_MAX >> shift))
@@ -108,11 +126,66 @@ json_t *tern_json_number(double x)
     return isfinite(x) ? json_real(x) : json_null();
 }
 
+json_t *tern_json_bytes(const char *text, size_t bytes)
+{
+    static const char unknown[] = "\xef\xbf\xbd";
+    json_t *o = json_stringn(text, bytes);
+    char *clean = o ? NULL : malloc(3 * bytes + 1), *to = clean;
+    for (const char *s = text, *end = text + bytes; clean && s < end;) {
+        uint32_t cp;
+        const size_t n = tern_utf8_decode(s, end, &cp);
+        memcpy(to, n ? s : unknown, n ? n : 3);
+        to += n ? n : 3;
+        s += n ? n : 1;
+    }
+    if (clean) o = json_stringn(clean, (size_t)(to - clean));
+    free(clean);
+    return o ? o : json_null();
+}
+
+json_t *tern_json_text(const char *text)
+{
+    return tern_json_bytes(text, strlen(text));
+}
+
+/* --- standard output --- */
+
+static bool output_failed;
+
 void tern_print_json(json_t *document)
 {
+    if (!document) {
+        output_failed = true;
+        (void)tern_fail(TERN_EFORMAT, "the figures cannot be written as JSON");
+        (void)tern_report_failure();
+        return;
+    }
     json_dumpf(document, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
     putchar('\n');
     json_decref(document);
+}
+
+tern_status tern_flush_output(void)
+{
+    errno = 0;
+    const int flushed = fflush(stdout), reason = errno;
+    if (flushed == 0 && !ferror(stdout)) return TERN_OK;
+    output_failed = true;
+    return tern_fail(reason == EPIPE ? TERN_ESTOP : TERN_EIO, "standard output: %s",
+                     reason ? strerror(reason) : "not everything was written");
+}
+
+static void check_output(void)
+{
+    const bool reported = output_failed;
+    const tern_status s = tern_flush_output();
+    if (s == TERN_EIO && !reported) (void)tern_report_failure();
+    if (output_failed) _exit(TERN_EXIT_FAILED);
+}
+
+void tern_check_output_at_exit(void)
+{
+    (void)atexit(check_output);
 }
 
 static const char *human(double n, double unit, const char *const *names, char *out)

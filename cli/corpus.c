@@ -16,37 +16,50 @@ static tern_status name_file(tern_status s, const char *path)
 
 static const char *const specials[] = {"<|endoftext|>"};
 
-tern_status tern_choose_tokenizer(const char *choice, tern_pretok pretok,
-                                  const char *const *paths, size_t count,
-                                  tern_tokenizer **out)
+/* What to learn for this choice; kind TERN_TOK_BYTE where there is nothing to. */
+static tern_status read_choice(const char *choice, tern_tokenizer_training *how)
 {
-    if (!strcmp(choice, "byte")) return tern_tokenizer_new_byte(out);
-    tern_bar bar = {0};
-    tern_tokenizer_training how = {
-        .pretok = pretok, .progress = tern_bar_update, .user = &bar};
+    how->kind = TERN_TOK_BYTE;
     if (!strcmp(choice, "char")) {
-        how.kind = TERN_TOK_CHAR;
+        how->kind = TERN_TOK_CHAR;
     } else if (!strncmp(choice, "bpe:", 4)) {
         char *end;
         errno = 0;
-        how.kind = TERN_TOK_BPE;
-        how.vocab = strtoll(choice + 4, &end, 10);
-        how.special = specials;
-        how.specials = 1;
-        if (end == choice + 4 || *end || errno || how.vocab < 257 ||
-            how.vocab > 1 << 24)
+        how->kind = TERN_TOK_BPE;
+        how->vocab = strtoll(choice + 4, &end, 10);
+        how->special = specials;
+        how->specials = 1;
+        if (end == choice + 4 || *end || errno || how->vocab < 257 ||
+            how->vocab > 1 << 24)
             return tern_fail(
                 TERN_EARG,
                 "tokenizer \"%s\": bpe:N takes a vocabulary size N from 257 "
                 "(bytes and <|endoftext|>) to 16777216",
                 choice);
-    } else if (tern_file_exists(choice)) {
-        return tern_tokenizer_load(choice, out);
-    } else {
+    } else if (strcmp(choice, "byte") != 0 && !tern_file_exists(choice)) {
         return tern_fail(TERN_EARG,
                          "tokenizer \"%s\" is neither byte, char, bpe:N nor a file",
                          choice);
     }
+    return TERN_OK;
+}
+
+tern_status tern_check_tokenizer(const char *choice)
+{
+    tern_tokenizer_training how = {0};
+    return read_choice(choice, &how);
+}
+
+tern_status tern_choose_tokenizer(const char *choice, tern_pretok pretok,
+                                  const char *const *paths, size_t count,
+                                  tern_tokenizer **out)
+{
+    tern_bar bar = {0};
+    tern_tokenizer_training how = {
+        .pretok = pretok, .progress = tern_bar_update, .user = &bar};
+    TERN_TRY(read_choice(choice, &how));
+    if (!strcmp(choice, "byte")) return tern_tokenizer_new_byte(out);
+    if (how.kind == TERN_TOK_BYTE) return tern_tokenizer_load(choice, out);
     tern_bar_begin(&bar, "learning the tokenizer");
     const tern_status s = tern_tokenizer_train(paths, count, &how, out);
     tern_bar_end(&bar);

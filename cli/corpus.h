@@ -7,8 +7,11 @@
 #include "data/dataset.h"
 #include "data/tokenizer.h"
 
+/* Is this a tokenizer's name, or a file? TERN_EARG says what the choices are. */
+tern_status tern_check_tokenizer(const char *choice);
+
 /* byte | char | bpe:N | path of a tokenizer.json: made, learned from the files, or
- * loaded. Shows progress. TERN_EARG says what the choices are. */
+ * loaded. Shows progress. */
 tern_status tern_choose_tokenizer(const char *choice, tern_pretok pretok,
                                   const char *const *paths, size_t count,
                                   tern_tokenizer **out);

@@ -89,6 +89,8 @@ tern_status tern_heldout_open(const char *path, const char *model,
     if (is_dataset)
         s = read_dataset(path, model, t, &h);
     else
+#else
+    (void)model;
 #endif
         s = read_text(path, t, &h);
     if (s == TERN_OK && max_tokens > 0 && h.count > max_tokens + 1)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/cli.h"
 #include "cli/inspect.h"
 #include "formats/blocks.h"
 #include "formats/gguf.h"
@@ -34,8 +35,8 @@ static json_t *describe_tensor(const tern_gguf_tensor *t)
     json_t *shape = json_array();
     for (uint32_t d = t->dims_count; d-- > 0;)
         json_array_append_new(shape, json_integer((json_int_t)t->dims[d]));
-    json_t *o = json_pack("{s:s, s:s, s:o, s:I}", "name", t->name, "type",
-                          tern_ggml_name(t->type), "shape", shape, "bytes",
+    json_t *o = json_pack("{s:o, s:s, s:o, s:I}", "name", tern_json_text(t->name),
+                          "type", tern_ggml_name(t->type), "shape", shape, "bytes",
                           (json_int_t)t->bytes);
     int64_t counts[3];
     if (tern_ggml_is_ternary(t->type) && t->bytes && count_codes(t, counts)) {
@@ -73,9 +74,10 @@ tern_status tern_inspect_gguf(const char *path, json_t **out)
         parameters += t->dims[0] * t->dims[1] * t->dims[2] * t->dims[3];
         bytes += (int64_t)t->bytes;
     }
-    *out = json_pack("{s:s, s:s, s:I, s:I, s:o, s:o}", "file", path, "kind", "gguf",
-                     "parameters", (json_int_t)parameters, "tensor_bytes",
-                     (json_int_t)bytes, "keys", describe_keys(g), "tensors", tensors);
+    *out =
+        json_pack("{s:o, s:s, s:I, s:I, s:o, s:o}", "file", tern_json_text(path),
+                  "kind", "gguf", "parameters", (json_int_t)parameters, "tensor_bytes",
+                  (json_int_t)bytes, "keys", describe_keys(g), "tensors", tensors);
     tern_gguf_close(g);
     return *out ? TERN_OK : tern_fail(TERN_EMEM, "out of memory");
 }

@@ -1,12 +1,12 @@
 /* main.c - `tern COMMAND ...`: find the command, or say what there is. */
 #define _GNU_SOURCE
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/version.h"
 #include "cli/cli.h"
+#include "cli/signals.h"
 #include "cli/terminal.h"
 #include "kernels/cpu.h"
 #ifndef TERN_RUNTIME_ONLY
@@ -92,7 +92,8 @@ static int run(const tern_command *c, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    signal(SIGPIPE, SIG_IGN);
+    tern_signals_begin();
+    tern_check_output_at_exit();
     tern_terminal_attach_log();
     const char *word = argc > 1 ? argv[1] : "";
     if (!strcmp(word, "--version") || !strcmp(word, "-V")) return print_version();

@@ -5,18 +5,28 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "data/text_check.h"
 #include "data/tokenizer_gguf.h"
+
+static tern_status check_is_model(const char *path)
+{
+    const char *kind = tern_is_dir(path) ? "a directory" : NULL;
+    if (!tern_file_exists(path) || tern_is_gguf(path)) return TERN_OK;
+    if (tern_file_kind_of(path) == TERN_FILE_TERN)
+        kind = "a checkpoint or a dataset of tern";
+    if (kind)
+        return tern_fail(TERN_EFORMAT,
+                         "%s: is %s, not a GGUF file; a run or a checkpoint is "
+                         "exported with `tern export %s -o model.gguf`",
+                         path, kind, path);
+    return tern_fail(TERN_EFORMAT, "%s: is not a GGUF file", path);
+}
 
 tern_status tern_model_file_open(const char *path, bool need_tokenizer,
                                  tern_model_file *out)
 {
     tern_model_file m = {0};
-    if (tern_is_dir(path) || (tern_file_exists(path) && !tern_is_gguf(path)))
-        return tern_fail(
-            TERN_EFORMAT,
-            "%s: not a GGUF file; a run is exported with `tern export %s -o "
-            "model.gguf`",
-            path, path);
+    TERN_TRY(check_is_model(path));
     TERN_TRY(tern_runtime_open(path, &m.runtime));
     const tern_gguf *g = tern_runtime_gguf(m.runtime);
     tern_status s = TERN_OK;

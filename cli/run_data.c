@@ -85,6 +85,7 @@ tern_status tern_run_start_begin(tern_run_start *r, const char *dir, const char 
     if (!is_dataset) {
         if (!tern_file_exists(data))
             return tern_fail(TERN_EIO, "%s: %s", data, strerror(errno));
+        TERN_TRY(tern_check_tokenizer(config->tokenizer));
         TERN_TRY(make_from_text(r, data, config, out));
         return tern_config_resolve(config, vocab_of(*out), where);
     }

@@ -16,6 +16,18 @@ expect 2 "--data" -- "$TERN" train small.yaml
 expect 2 "--temp" -- "$TERN" generate model.gguf --temp warm
 expect 2 "--n-predict" -- "$TERN" generate model.gguf -n 5x
 expect 2 "--bytes" -- "$TERN" tales -o t.txt --bytes many
+(ulimit -f 1000 && failures=0 && # taken for 8 EB once
+    expect 2 "--bytes" -- "$TERN" tales -o t.txt --bytes "8 " && [ "$failures" = 0 ]) ||
+    fail "a size with a blank behind it"
+expect 2 "--top-p" -- "$TERN" generate model.gguf --top-p 0
+for c in "train small.yaml --data corpus.h5 --out r" "init small.yaml -o r" "bench train small.yaml"; do
+    expect 2 "SECTION.KEY=VALUE" -- "$TERN" $c --set nonsense
+done
+expect 2 "empty" -- "$TERN" train small.yaml --data "" --out r
+expect 2 "empty" -- "$TERN" train small.yaml --data corpus.h5 --out ""
+for c in inspect eval generate data; do
+    expect 2 "empty" -- "$TERN" $c ""
+done
 expect 2 "" -- "$TERN" eval model.gguf --no-such-option
 expect 0 "Usage" -- "$TERN" --help
 for c in tales data train init export generate eval inspect bench; do
@@ -60,8 +72,9 @@ expect 1 "empty.txt" -- "$TERN" data empty.txt -o x.h5
 expect 1 "missing.txt" -- "$TERN" data missing.txt -o x.h5
 expect 1 "invalid.txt" -- "$TERN" data invalid.txt -o x.h5 --tokenizer char
 expect 0 "" -- "$TERN" data invalid.txt -o bytes.h5 --tokenizer byte
-expect 1 "bpe" -- "$TERN" data tales.txt -o x.h5 --tokenizer bpe:12
-expect 1 "neither" -- "$TERN" data tales.txt -o x.h5 --tokenizer words
+expect 2 "bpe" -- "$TERN" data tales.txt -o x.h5 --tokenizer bpe:12
+expect 2 "bpe:N" -- "$TERN" data tales.txt -o x.h5 -t bpe:x
+expect 2 "neither" -- "$TERN" data tales.txt -o x.h5 --tokenizer words
 expect 1 "nowhere" -- "$TERN" data tales.txt -o nowhere/x.h5
 expect 1 "validation" -- "$TERN" train small.yaml --data short.txt --out r2
 [ ! -e x.h5 ] || fail "a refused dataset left a file"
@@ -103,10 +116,16 @@ printf 'x' | dd of=run/checkpoints/step-00000005.h5 bs=1 seek=5000 conv=notrunc 
 expect 0 "step-00000005.h5: damaged" -- "$TERN" export run -o before.gguf
 cp newest.h5 run/checkpoints/step-00000005.h5
 expect 1 "tales.txt" -- "$TERN" generate tales.txt -p x
+! grep -q "export tales.txt" err.txt || fail "a text cannot be exported"
+expect 1 "export" -- "$TERN" generate run/checkpoints/best.h5 -p x
+cp run/checkpoints/best.h5 kept.h5
+expect 1 "kept.h5" -- "$TERN" export kept.h5 -o kept.h5
+cmp run/checkpoints/best.h5 kept.h5 || fail "an export replaced its checkpoint"
 expect 1 "export" -- "$TERN" generate run -p x
 expect 1 "missing.gguf" -- "$TERN" generate missing.gguf -p x
 expect 1 "missing" -- "$TERN" eval missing --data corpus.h5
-expect 1 "--data" -- "$TERN" eval model.gguf
+expect 2 "--data" -- "$TERN" eval model.gguf
+expect 2 "--best" -- "$TERN" eval model.gguf --data corpus.h5 --best
 expect 1 "tokenizer" -- "$TERN" eval model.gguf --data bytes.h5
 
 # what is no text is not read as one
@@ -151,10 +170,9 @@ expect 1 "nowhere" -- "$TERN" export run -o nowhere/m.gguf
 # A full disk: every file ends at 20 KB.
 (
     ulimit -f 20
-    trap "" XFSZ
     failures=0
     expect 1 "full.gguf" -- "$TERN" export run -o full.gguf
-    expect 1 "full.h5" -- "$TERN" data tales.txt -o full.h5 --tokenizer byte
+    expect 1 "File too large" -- "$TERN" data tales.txt -o full.h5 --tokenizer byte
     [ "$failures" = 0 ]
 ) || fail "a full disk"
 [ ! -e full.gguf ] && [ ! -e full.h5 ] || fail "a full disk left half a file"
