@@ -1,4 +1,5 @@
 /* cmd_inspect.c - `tern inspect`: what a file is and what is in it. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +57,31 @@ static tern_status describe(const char *path, json_t **out)
 #endif
 }
 
+/* The scales of all ternary tensors in three figures, before the tensors. */
+static void add_gammas(json_t *document)
+{
+    double low = INFINITY, high = 0.0, sum = 0.0;
+    size_t i, count = 0;
+    json_t *tensor, *tensors = json_object_get(document, "tensors");
+    json_array_foreach(tensors, i, tensor)
+    {
+        const json_t *gamma = json_object_get(tensor, "gamma");
+        if (!json_is_real(gamma)) continue;
+        const double g = json_real_value(gamma);
+        low = fmin(low, g);
+        high = fmax(high, g);
+        sum += g;
+        count++;
+    }
+    if (count == 0) return;
+    json_incref(tensors);
+    json_object_del(document, "tensors"); /* to come after */
+    json_object_set_new(document, "gamma",
+                        json_pack("{s:f, s:f, s:f}", "min", low, "mean",
+                                  sum / (double)count, "max", high));
+    json_object_set_new(document, "tensors", tensors);
+}
+
 /* --- for people --- */
 
 static void print_value(const char *key, const json_t *v)
@@ -74,6 +100,8 @@ static void print_value(const char *key, const json_t *v)
         printf("%-24s %lld\n", key, (long long)json_integer_value(v));
     } else if (json_is_real(v)) {
         printf("%-24s %.6g\n", key, json_real_value(v));
+    } else if (json_is_boolean(v)) {
+        printf("%-24s %s\n", key, json_is_true(v) ? "true" : "false");
     } else {
         printf("%-24s none\n", key);
     }
@@ -100,20 +128,31 @@ static void print_tensor(const json_t *t)
     const json_t *gamma = json_object_get(t, "gamma");
     printf("  %-32s %-8s %-16s%s", json_string_value(json_object_get(t, "name")),
            json_string_value(json_object_get(t, "type")), shape, codes);
-    if (gamma) printf("  gamma %.5f", json_real_value(gamma));
+    if (json_is_real(gamma)) printf("  gamma %.5f", json_real_value(gamma));
     putchar('\n');
 }
 
 static void print_document(const json_t *d)
 {
     const char *key;
-    json_t *value, *tensor;
+    json_t *value, *item;
     size_t i;
     json_object_foreach((json_t *)d, key, value)
     {
         if (json_is_array(value)) {
             printf("%s:\n", key);
-            json_array_foreach(value, i, tensor) print_tensor(tensor);
+            json_array_foreach(value, i, item)
+            {
+                if (json_is_string(item))
+                    printf("  %s\n", json_string_value(item));
+                else
+                    print_tensor(item);
+            }
+        } else if (strcmp(key, "gamma") == 0) {
+            printf("%-24s min %.6g, mean %.6g, max %.6g\n", key,
+                   json_real_value(json_object_get(value, "min")),
+                   json_real_value(json_object_get(value, "mean")),
+                   json_real_value(json_object_get(value, "max")));
         } else if (json_is_object(value)) {
             print_document(value);
         } else {
@@ -143,6 +182,7 @@ int tern_cmd_inspect(int argc, char **argv)
     tern_status s = tern_common_apply(&o.common);
     if (s == TERN_OK) s = describe(o.path, &document);
     if (s != TERN_OK) return tern_report_failure();
+    add_gammas(document);
     if (o.common.json) {
         tern_print_json(document);
     } else {

@@ -7,7 +7,8 @@
 #include "base/status.h"
 
 /* New references. Common keys: file, kind ("gguf", "checkpoint", "dataset"). Tensors:
- * name, type, shape, bytes, and for ternary ones the fractions minus, zero, plus. */
+ * name, type, shape, bytes, and for ternary ones the scale gamma and the fractions
+ * minus, zero, plus. */
 tern_status tern_inspect_gguf(const char *path, json_t **out);
 tern_status tern_inspect_checkpoint(const char *path, json_t **out);
 tern_status tern_inspect_dataset(const char *path, json_t **out);

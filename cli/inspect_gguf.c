@@ -1,5 +1,7 @@
 /* inspect_gguf.c - what is in a GGUF file. */
+#define _POSIX_C_SOURCE 200809L
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,10 +11,12 @@
 #include "formats/blocks.h"
 #include "formats/gguf.h"
 
-enum { SHOWN_VALUE = 72 };
+/* Longer texts (a tokenizer.json) are shown by their beginning. */
+enum { WHOLE_TEXT = 16 << 10 };
 
-/* Codes -1, 0, +1 of a ternary tensor. false if it does not decode. */
-static bool count_codes(const tern_gguf_tensor *t, int64_t counts[3])
+/* Codes -1, 0, +1 of a ternary tensor, and its scale (NaN if rows have different ones,
+ * as no file of tern has). false if it does not decode. */
+static bool read_codes(const tern_gguf_tensor *t, int64_t counts[3], float *scale)
 {
     const size_t cols = (size_t)t->dims[0];
     const size_t rows = t->bytes / tern_ggml_bytes(t->type, cols);
@@ -20,11 +24,14 @@ static bool count_codes(const tern_gguf_tensor *t, int64_t counts[3])
     int8_t *codes = malloc(cols);
     bool good = codes != NULL;
     counts[0] = counts[1] = counts[2] = 0;
+    *scale = 0.0f;
     for (size_t r = 0; good && r < rows; r++) {
-        float scale;
-        good = tern_decode_trits(t->type, t->data + r * row_bytes, cols, codes,
-                                 &scale) == TERN_OK;
+        float row = 0.0f;
+        good = tern_decode_trits(t->type, t->data + r * row_bytes, cols, codes, &row) ==
+               TERN_OK;
         for (size_t k = 0; good && k < cols; k++) counts[codes[k] + 1]++;
+        if (row == 0.0f) continue; /* all of the row is zero */
+        *scale = *scale == 0.0f || *scale == row ? row : (float)NAN;
     }
     free(codes);
     return good;
@@ -39,8 +46,10 @@ static json_t *describe_tensor(const tern_gguf_tensor *t)
                           "type", tern_ggml_name(t->type), "shape", shape, "bytes",
                           (json_int_t)t->bytes);
     int64_t counts[3];
-    if (tern_ggml_is_ternary(t->type) && t->bytes && count_codes(t, counts)) {
+    float scale;
+    if (tern_ggml_is_ternary(t->type) && t->bytes && read_codes(t, counts, &scale)) {
         const double n = (double)(counts[0] + counts[1] + counts[2]);
+        json_object_set_new(o, "gamma", tern_json_number((double)scale));
         json_object_set_new(o, "minus", json_real((double)counts[0] / n));
         json_object_set_new(o, "zero", json_real((double)counts[1] / n));
         json_object_set_new(o, "plus", json_real((double)counts[2] / n));
@@ -48,16 +57,69 @@ static json_t *describe_tensor(const tern_gguf_tensor *t)
     return o;
 }
 
+/* A float32 as people wrote it: 1e-05, not 9.99999974738e-06. */
+static double shortest(double v)
+{
+    char text[32];
+    for (int digits = 6; digits <= 9; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, v);
+        if ((float)strtod(text, NULL) == (float)v) break;
+    }
+    return strtod(text, NULL);
+}
+
+static json_t *describe_text(const tern_gguf *g, size_t i, const char *key)
+{
+    char text[128];
+    tern_gguf_string s;
+    if (tern_gguf_get_string(g, key, &s) == TERN_OK && s.bytes <= WHOLE_TEXT)
+        return tern_json_bytes(s.data, s.bytes);
+    tern_gguf_key_print(g, i, text, sizeof text);
+    return tern_json_text(text);
+}
+
+static json_t *describe_value(const tern_gguf *g, size_t i, const char *key)
+{
+    char text[4096];
+    int64_t whole;
+    double real;
+    bool yes;
+    switch (tern_gguf_key_type(g, i)) {
+    case TERN_GGUF_STRING:
+        return describe_text(g, i, key);
+    case TERN_GGUF_BOOL:
+        if (tern_gguf_get_bool(g, key, &yes) == TERN_OK) return json_boolean(yes);
+        break;
+    case TERN_GGUF_F32:
+        if (tern_gguf_get_float(g, key, &real) == TERN_OK && isfinite(real))
+            return json_real(shortest(real));
+        break;
+    case TERN_GGUF_F64:
+        if (tern_gguf_get_float(g, key, &real) == TERN_OK && isfinite(real))
+            return json_real(real);
+        break;
+    case TERN_GGUF_ARRAY:
+        break;
+    default: /* an integer; one above 2^63 is shown as text */
+        if (tern_gguf_get_int(g, key, &whole) == TERN_OK)
+            return json_integer((json_int_t)whole);
+    }
+    tern_gguf_key_print(g, i, text, sizeof text);
+    return tern_json_text(text);
+}
+
 static json_t *describe_keys(const tern_gguf *g)
 {
     json_t *keys = json_object();
     for (size_t i = 0; i < tern_gguf_key_count(g); i++) {
-        char text[4096], name[256];
-        const tern_gguf_string key = tern_gguf_key_name(g, i);
-        snprintf(name, sizeof name, "%.*s", (int)key.bytes, key.data);
-        tern_gguf_key_print(g, i, text, sizeof text);
-        json_t *value = json_string(text);
-        json_object_set_new(keys, name, value ? value : json_null());
+        const tern_gguf_string s = tern_gguf_key_name(g, i);
+        char *name = strndup(s.data, s.bytes);
+        json_t *shown = tern_json_text(name ? name : "");
+        if (name && json_is_string(shown))
+            json_object_set_new(keys, json_string_value(shown),
+                                describe_value(g, i, name));
+        json_decref(shown);
+        free(name);
     }
     return keys;
 }
@@ -71,7 +133,7 @@ tern_status tern_inspect_gguf(const char *path, json_t **out)
     for (size_t i = 0; i < tern_gguf_tensor_count(g); i++) {
         const tern_gguf_tensor *t = tern_gguf_tensor_at(g, i);
         json_array_append_new(tensors, describe_tensor(t));
-        parameters += t->dims[0] * t->dims[1] * t->dims[2] * t->dims[3];
+        parameters += t->elements;
         bytes += (int64_t)t->bytes;
     }
     *out =

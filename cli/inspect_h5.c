@@ -1,5 +1,8 @@
 /* inspect_h5.c - what is in a checkpoint or a dataset. */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli/cli.h"
 #include "cli/inspect.h"
@@ -45,8 +48,8 @@ static tern_status describe_checkpoint(tern_checkpoint *c, json_t **out)
         tern_tokenizer_describe(tern_checkpoint_tokenizer(c), tokenizer);
     const tern_spec *spec = tern_model_spec(model);
     *out = json_pack(
-        "{s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:s, s:I, s:I, s:s, s:o}", "file",
-        tern_checkpoint_path(c), "kind", "checkpoint", "tern_version",
+        "{s:o, s:s, s:s, s:I, s:I, s:o, s:o, s:s, s:I, s:I, s:s, s:o}", "file",
+        tern_json_text(tern_checkpoint_path(c)), "kind", "checkpoint", "tern_version",
         tern_checkpoint_version(c), "step", (json_int_t)s->step, "tokens",
         (json_int_t)s->tokens, "val_loss", tern_json_number(s->val), "best_val_loss",
         tern_json_number(s->best_val), "tokenizer", tokenizer, "parameters",
@@ -66,21 +69,36 @@ tern_status tern_inspect_checkpoint(const char *path, json_t **out)
     return s;
 }
 
+static json_t *list_sources(const char *lines)
+{
+    json_t *list = json_array();
+    while (*lines) {
+        const size_t n = strcspn(lines, "\n");
+        json_array_append_new(list, tern_json_bytes(lines, n));
+        lines += n + (lines[n] == '\n');
+    }
+    return list;
+}
+
 tern_status tern_inspect_dataset(const char *path, json_t **out)
 {
     tern_dataset *d;
-    char tokenizer[64];
+    char tokenizer[64], hex[17];
     TERN_TRY(tern_dataset_open_within(path, 0, &d));
     const tern_tokenizer *t = tern_dataset_tokenizer(d);
+    const double entropy = tern_dataset_entropy(d);
     tern_tokenizer_describe(t, tokenizer);
-    *out = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:f}", "file", path,
-                     "kind", "dataset", "tokenizer", tokenizer, "vocab",
-                     (json_int_t)tern_tokenizer_vocab(t), "train_tokens",
-                     (json_int_t)tern_dataset_tokens(d, TERN_TRAIN), "train_bytes",
-                     (json_int_t)tern_dataset_bytes(d, TERN_TRAIN), "val_tokens",
-                     (json_int_t)tern_dataset_tokens(d, TERN_VAL), "val_bytes",
-                     (json_int_t)tern_dataset_bytes(d, TERN_VAL),
-                     "entropy_nats_per_byte", tern_dataset_entropy(d));
+    snprintf(hex, sizeof hex, "%016" PRIx64, tern_dataset_fingerprint(d));
+    *out = json_pack(
+        "{s:o, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "file",
+        tern_json_text(path), "kind", "dataset", "fingerprint", hex, "tokenizer",
+        tokenizer, "vocab", (json_int_t)tern_tokenizer_vocab(t), "train_tokens",
+        (json_int_t)tern_dataset_tokens(d, TERN_TRAIN), "train_bytes",
+        (json_int_t)tern_dataset_bytes(d, TERN_TRAIN), "val_tokens",
+        (json_int_t)tern_dataset_tokens(d, TERN_VAL), "val_bytes",
+        (json_int_t)tern_dataset_bytes(d, TERN_VAL), "entropy_nats_per_byte",
+        entropy > 0.0 ? json_real(entropy) : json_null(), "sources",
+        list_sources(tern_dataset_sources(d)));
     tern_dataset_free(d);
     return *out ? TERN_OK : tern_fail(TERN_EMEM, "out of memory");
 }
