@@ -5,26 +5,33 @@
 
 #include "base/clock.h"
 #include "base/rng.h"
+#include "base/version.h"
 #include "cli/cli.h"
+#include "cli/corpus.h"
 #include "kernels/cpu.h"
 #include "kernels/gemm.h"
 #include "layers/model.h"
 #include "optim/optim.h"
 #include "train/config.h"
 
-enum { MAX_STEPS = 10000, WARM_UP = 2 };
+enum { MAX_STEPS = 10000, WARM_UP = 2, CHARACTERS = 65 };
+/* A median that comes out the same the next time. Who says --seconds may want less. */
+enum { SECONDS = 10, MIN_STEPS = 20, MIN_STEPS_TOLD = 3 };
 
 typedef struct options {
     tern_common common;
     const char *what, *config;
     const char **sets;
     size_t set_count;
-    double seconds;
+    double seconds; /* 0: not given */
 } options;
 
 static const struct argp_option table[] = {
     {"set", 's', "KEY=VALUE", 0, "Change one value of the config", 0},
-    {"seconds", 'S', "X", 0, "Measure for about X seconds (default 10)", 0},
+    {"seconds", 'S', "X", 0,
+     "Measure for about X seconds, three steps at least (default: for 10 seconds and "
+     "20 steps, whichever is longer)",
+     0},
     {0},
 };
 
@@ -60,29 +67,49 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     }
 }
 
-/* Milliseconds of one step. */
+/* Milliseconds of one step; of all its micro-batches. */
 typedef struct timing {
     double forward, backward, optimizer, total;
 } timing;
 
 typedef struct bench {
     tern_config config;
+    bool vocab_assumed; /* no text, no tokenizer: the width of a typical alphabet */
     tern_model *model;
     tern_optim *optim;
     tern_tape *tape;
-    int32_t *ids; /* inputs, then targets */
+    int32_t *ids; /* inputs, then targets, of one micro-batch */
     timing *steps;
     size_t count;
 } bench;
+
+/* The vocabulary that a dataset would give. */
+static tern_status find_vocab(bench *b)
+{
+    tern_config *c = &b->config;
+    tern_tokenizer *t;
+    if (c->model.vocab != 0) return TERN_OK;
+    TERN_TRY(tern_check_tokenizer(c->tokenizer));
+    b->vocab_assumed = strcmp(c->tokenizer, "char") == 0;
+    if (b->vocab_assumed) {
+        c->model.vocab = CHARACTERS;
+    } else if (strcmp(c->tokenizer, "byte") == 0) {
+        c->model.vocab = 256;
+    } else if (strncmp(c->tokenizer, "bpe:", 4) == 0) {
+        c->model.vocab = atoll(c->tokenizer + 4);
+    } else {
+        TERN_TRY(tern_tokenizer_load(c->tokenizer, &t));
+        c->model.vocab = tern_tokenizer_vocab(t);
+        tern_tokenizer_free(t);
+    }
+    return TERN_OK;
+}
 
 static tern_status bench_init(bench *b, const options *o)
 {
     TERN_TRY(tern_config_load(o->config, o->sets, o->set_count, &b->config));
     tern_config *c = &b->config;
-    if (c->model.vocab == 0)
-        c->model.vocab = !strncmp(c->tokenizer, "bpe:", 4) ? atoll(c->tokenizer + 4)
-                         : !strcmp(c->tokenizer, "byte")   ? 256
-                                                           : 65;
+    TERN_TRY(find_vocab(b));
     TERN_TRY(tern_config_resolve(c, c->model.vocab, o->config));
     TERN_TRY(tern_model_new(&c->model, &b->model));
     TERN_TRY(tern_model_init(b->model, c->init_std, c->seed));
@@ -108,35 +135,55 @@ static void bench_free(bench *b)
     free(b->steps);
 }
 
+/* Forward and backward of one micro-batch, as the trainer does it. */
+static tern_status one_batch(bench *b, uint64_t index, timing *out)
+{
+    const tern_config *c = &b->config;
+    const double t0 = tern_seconds();
+    tern_tape_reset(b->tape);
+    tern_tape_set_random(b->tape, c->seed, index, true);
+    tern_var *loss =
+        tern_model_loss(b->tape, b->model, b->ids, b->ids + c->batch * c->model.context,
+                        c->batch, c->model.context, c->dropout);
+    const double t1 = tern_seconds();
+    if (tern_tape_backward_scaled(b->tape, loss, 1.0f / (float)c->accumulate) !=
+        TERN_OK)
+        return tern_fail(tern_tape_status(b->tape), "%s", tern_tape_message(b->tape));
+    out->forward += 1e3 * (t1 - t0);
+    out->backward += 1e3 * (tern_seconds() - t1);
+    return TERN_OK;
+}
+
 static tern_status one_step(bench *b, timing *out)
 {
     const tern_config *c = &b->config;
     tern_params *p = tern_model_params(b->model);
-    const int64_t tokens = c->batch * c->model.context;
-    const double t0 = tern_seconds();
-    tern_tape_reset(b->tape);
-    tern_var *loss = tern_model_loss(b->tape, b->model, b->ids, b->ids + tokens,
-                                     c->batch, c->model.context, 0.0f);
-    const double t1 = tern_seconds();
-    if (tern_tape_backward(b->tape, loss) != TERN_OK)
-        return tern_fail(tern_tape_status(b->tape), "%s", tern_tape_message(b->tape));
-    const double t2 = tern_seconds();
+    const uint64_t first = (uint64_t)b->count * (uint64_t)c->accumulate;
+    const double began = tern_seconds();
+    *out = (timing){0};
+    for (int64_t i = 0; i < c->accumulate; i++)
+        TERN_TRY(one_batch(b, first + (uint64_t)i, out));
+    const double since = tern_seconds();
     const double norm = tern_grad_norm(p->items, p->count);
     TERN_TRY(tern_optim_step(b->optim, (int64_t)b->count + 1, (float)c->schedule.lr,
                              (float)c->schedule.weight_decay,
                              tern_clip_scale(norm, c->clip)));
     tern_params_zero_grad(p);
-    const double t3 = tern_seconds();
-    *out = (timing){1e3 * (t1 - t0), 1e3 * (t2 - t1), 1e3 * (t3 - t2), 1e3 * (t3 - t0)};
+    const double now = tern_seconds();
+    out->optimizer = 1e3 * (now - since);
+    out->total = 1e3 * (now - began);
     return TERN_OK;
 }
 
-static tern_status measure(bench *b, double seconds)
+/* Warm-up is not counted: the first steps take their memory from the system. */
+static tern_status measure(bench *b, const options *o)
 {
     timing ignored;
     for (int i = 0; i < WARM_UP; i++) TERN_TRY(one_step(b, &ignored));
-    const double end = tern_seconds() + seconds;
-    while (b->count < 3 || (tern_seconds() < end && b->count < MAX_STEPS)) {
+    const bool told = o->seconds > 0.0;
+    const size_t least = told ? MIN_STEPS_TOLD : MIN_STEPS;
+    const double end = tern_seconds() + (told ? o->seconds : SECONDS);
+    while (b->count < least || (tern_seconds() < end && b->count < MAX_STEPS)) {
         TERN_TRY(one_step(b, &b->steps[b->count]));
         b->count++;
     }
@@ -149,34 +196,80 @@ static int by_total(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* "Intel(R) Xeon(R) ...", as Linux tells it; else "unknown". */
+static void cpu_model(char out[128])
+{
+    char line[256];
+    snprintf(out, 128, "unknown");
+    FILE *f = fopen("/proc/cpuinfo", "r");
+    while (f && fgets(line, sizeof line, f)) {
+        const char *value = strchr(line, ':');
+        if (strncmp(line, "model name", 10) != 0 || !value) continue;
+        value += 1 + (value[1] == ' ');
+        snprintf(out, 128, "%.*s", (int)strcspn(value, "\n"), value);
+        break;
+    }
+    if (f) fclose(f);
+}
+
+typedef struct figures {
+    timing median, best;
+    double tokens; /* of one step */
+    long long rss;
+    char cpu[128];
+} figures;
+
+static void print_json(const bench *b, const options *o, const figures *f)
+{
+    const tern_config *c = &b->config;
+    tern_print_json(json_pack(
+        "{s:o, s:s, s:o, s:s, s:s, s:i, s:I, s:I, s:b, s:I, s:I, s:I, s:f, s:I, s:f, "
+        "s:f, s:f, s:f, s:f, s:f, s:I}",
+        "config", tern_json_text(o->config), "tern_version", TERN_VERSION, "cpu",
+        tern_json_text(f->cpu), "kernels", tern_level_name(tern_kernels_level()),
+        "blas", tern_blas_describe(), "threads", tern_threads(), "parameters",
+        (json_int_t)tern_spec_params(&c->model), "vocab", (json_int_t)c->model.vocab,
+        "vocab_assumed", b->vocab_assumed, "batch", (json_int_t)c->batch, "accumulate",
+        (json_int_t)c->accumulate, "context", (json_int_t)c->model.context, "dropout",
+        (double)c->dropout, "steps", (json_int_t)b->count, "tokens_per_second",
+        1e3 * f->tokens / f->median.total, "best_tokens_per_second",
+        1e3 * f->tokens / f->best.total, "step_ms", f->median.total, "forward_ms",
+        f->median.forward, "backward_ms", f->median.backward, "optimizer_ms",
+        f->median.optimizer, "peak_rss_bytes", (json_int_t)f->rss));
+}
+
+static void print_text(const bench *b, const options *o, const figures *f)
+{
+    const tern_config *c = &b->config;
+    char params[16], memory[16];
+    printf("%s: %s parameters, tern %s, %s, %s, %d threads, %s\n", o->config,
+           tern_human_count(tern_spec_params(&c->model), params), TERN_VERSION, f->cpu,
+           tern_level_name(tern_kernels_level()), tern_threads(), tern_blas_describe());
+    printf("%zu steps of %.0f tokens (batch %lld x context %lld, accumulate %lld, "
+           "dropout %g, vocabulary %lld%s)\n",
+           b->count, f->tokens, (long long)c->batch, (long long)c->model.context,
+           (long long)c->accumulate, (double)c->dropout, (long long)c->model.vocab,
+           b->vocab_assumed ? ", assumed" : "");
+    printf("%.0f tokens/s (best %.0f); step %.1f ms: forward %.1f, backward %.1f, "
+           "optimizer %.1f; peak memory %s\n",
+           1e3 * f->tokens / f->median.total, 1e3 * f->tokens / f->best.total,
+           f->median.total, f->median.forward, f->median.backward, f->median.optimizer,
+           tern_human_bytes(f->rss, memory));
+}
+
 static void report(bench *b, const options *o)
 {
     const tern_config *c = &b->config;
     qsort(b->steps, b->count, sizeof *b->steps, by_total);
-    const timing m = b->steps[b->count / 2], best = b->steps[0];
-    const double tokens = (double)(c->batch * c->model.context);
-    const long long rss = tern_peak_rss();
-    const char *level = tern_level_name(tern_kernels_level());
-    if (o->common.json) {
-        tern_print_json(json_pack(
-            "{s:o, s:s, s:i, s:s, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:I}",
-            "config", tern_json_text(o->config), "kernels", level, "threads",
-            tern_threads(), "blas", tern_blas_describe(), "parameters",
-            (json_int_t)tern_spec_params(&c->model), "steps", (json_int_t)b->count,
-            "tokens_per_second", 1e3 * tokens / m.total, "best_tokens_per_second",
-            1e3 * tokens / best.total, "step_ms", m.total, "forward_ms", m.forward,
-            "backward_ms", m.backward, "optimizer_ms", m.optimizer, "peak_rss_bytes",
-            (json_int_t)rss));
-        return;
-    }
-    char params[16], memory[16];
-    printf("%s: %s parameters, %s, %d threads, %s, %zu steps of %.0f tokens\n",
-           o->config, tern_human_count(tern_spec_params(&c->model), params), level,
-           tern_threads(), tern_blas_describe(), b->count, tokens);
-    printf("%.0f tokens/s (best %.0f); step %.1f ms: forward %.1f, backward %.1f, "
-           "optimizer %.1f; peak memory %s\n",
-           1e3 * tokens / m.total, 1e3 * tokens / best.total, m.total, m.forward,
-           m.backward, m.optimizer, tern_human_bytes(rss, memory));
+    figures f = {.median = b->steps[b->count / 2],
+                 .best = b->steps[0],
+                 .tokens = (double)(c->batch * c->accumulate * c->model.context),
+                 .rss = tern_peak_rss()};
+    cpu_model(f.cpu);
+    if (o->common.json)
+        print_json(b, o, &f);
+    else
+        print_text(b, o, &f);
 }
 
 int tern_cmd_bench(int argc, char **argv)
@@ -188,11 +281,12 @@ int tern_cmd_bench(int argc, char **argv)
         .parser = parse,
         .args_doc = "train CONFIG",
         .children = children,
-        .doc = "Measure training steps of a config on random tokens: the median of the "
-               "steps, and its split."
-               "\vExample: tern bench train configs/nano.yaml --threads 2",
+        .doc =
+            "Measure training steps of a config on random tokens: the median of the "
+            "steps, and its split. Dropout and gradient accumulation are the config's."
+            "\vExample: tern bench train configs/nano.yaml --threads 2",
     };
-    options o = {.seconds = 10.0};
+    options o = {0};
     bench b = {0};
     o.sets = calloc((size_t)argc, sizeof *o.sets);
     if (!o.sets) return TERN_EXIT_FAILED;
@@ -200,7 +294,7 @@ int tern_cmd_bench(int argc, char **argv)
     tern_status s = tern_common_apply(&o.common);
     if (s == TERN_OK) s = tern_blas_init();
     if (s == TERN_OK) s = bench_init(&b, &o);
-    if (s == TERN_OK) s = measure(&b, o.seconds);
+    if (s == TERN_OK) s = measure(&b, &o);
     if (s == TERN_OK) report(&b, &o);
     bench_free(&b);
     free(o.sets);

@@ -60,7 +60,7 @@ static tern_status describe(const char *path, json_t **out)
 /* The scales of all ternary tensors in three figures, before the tensors. */
 static void add_gammas(json_t *document)
 {
-    double low = INFINITY, high = 0.0, sum = 0.0;
+    double low = HUGE_VAL, high = 0.0, sum = 0.0;
     size_t i, count = 0;
     json_t *tensor, *tensors = json_object_get(document, "tensors");
     json_array_foreach(tensors, i, tensor)
