@@ -7,6 +7,7 @@
 
 #include "kernels/cpu.h"
 #include "kernels/float_kernels.h"
+#include "kernels/grad16_kernels.h"
 
 static tern_kernels table;
 static tern_level level_in_use = TERN_LEVEL_SCALAR;
@@ -22,6 +23,7 @@ static void use(tern_level l)
 #endif
     tern_kernels_active = &table;
     tern_float_kernels_use(l);
+    tern_grad16_kernels_use(l);
     level_in_use = l;
 }
 

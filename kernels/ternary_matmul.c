@@ -8,6 +8,7 @@
 
 #include "kernels/cpu.h"
 #include "kernels/kernels.h"
+#include "kernels/parts.h"
 #include "kernels/ternary.h"
 
 enum {
@@ -15,14 +16,6 @@ enum {
     ROWS_WORTH = 96,        /* rows that pay for unpacking the codes */
     PARALLEL_MIN = 1 << 20, /* multiply-adds below which threads cost more */
 };
-
-/* Part i of n equal parts of `count` things dealt out in units; parts differ by at most
- * one unit. */
-static size_t part_start(size_t count, size_t unit, size_t i, size_t n)
-{
-    const size_t units = (count + unit - 1) / unit, start = units * i / n * unit;
-    return start < count ? start : count;
-}
 
 /* How many parts of the rows: the most that divide the threads evenly and leave each
  * enough rows. */
@@ -47,10 +40,10 @@ void tern_ternary_matmul(const tern_qrows *x, const tern_ternary *w, const float
 
 #pragma omp parallel for schedule(static) num_threads((int)threads)
     for (size_t i = 0; i < threads; i++) {
-        const size_t row = part_start(m, ROW_UNIT, i % across, across);
-        const size_t row_end = part_start(m, ROW_UNIT, i % across + 1, across);
-        const size_t p = part_start(panels, panel_unit, i / across, down);
-        const size_t p_end = part_start(panels, panel_unit, i / across + 1, down);
+        const size_t row = tern_part_start(m, ROW_UNIT, i % across, across);
+        const size_t row_end = tern_part_start(m, ROW_UNIT, i % across + 1, across);
+        const size_t p = tern_part_start(panels, panel_unit, i / across, down);
+        const size_t p_end = tern_part_start(panels, panel_unit, i / across + 1, down);
         if (row == row_end || p == p_end) continue;
         const size_t first = p * TERN_PANEL_ROWS;
         const size_t end = p_end * TERN_PANEL_ROWS < n ? p_end * TERN_PANEL_ROWS : n;
