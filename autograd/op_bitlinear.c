@@ -4,20 +4,30 @@
  *
  *     y = (q T^T) gamma / s + residual        q (n, k), T (m, k), gamma one number
  *
- * Backward in floats, with x^ = q / s and W^ = gamma T in the place of x and W and
- * straight through both quantisers ("Training Tips, Code and FAQ", fig. 3):
+ * Backward with x^ = q / s and W^ = gamma T in the place of x and W and straight
+ * through both quantisers ("Training Tips, Code and FAQ", fig. 3):
  *
  *     dx^ = dy W^ = gamma (dy T)      dW = dy^T x^      dresidual = dy
  *
- * Kept for backward: the codes, a quarter of the size of x. T is expanded to floats in
- * scratch, gamma goes into the product's alpha. x^ is dequantised in blocks of rows, so
- * that the floats stay in the cache; the block's size is fixed, which fixes the order
- * of the sum over rows. */
+ * Kept for backward: the codes, a quarter of the size of x. The tape says in which
+ * arithmetic (tern_tape_set_backward), and the node remembers it as its op:
+ *
+ * int16: dy is rounded to 16 bits, in integers from there (kernels/grad16.h).
+ *
+ * float32: T is expanded to floats in scratch, gamma goes into the product's alpha. x^
+ * is dequantised in blocks of rows, so that the floats stay in the cache; the block's
+ * size is fixed, which fixes the order of the sum over rows. */
 #include "autograd/node.h"
 #include "autograd/ops.h"
 #include "kernels/gemm.h"
+#include "kernels/grad16.h"
 
-enum { BLOCK_ROWS = 512 };
+enum {
+    BLOCK_ROWS = 512,                    /* dequantised at once */
+    CHUNK_ROWS = 8 * TERN_GRAD16_TOKENS, /* in 16 bits at once: bounds the scratch */
+};
+
+/* --- float32 --- */
 
 static void weight_backward(tern_tape *t, const tern_node *n, float *dw)
 {
@@ -44,7 +54,7 @@ static void input_backward(tern_tape *t, const tern_node *n, float *dx, float be
                n->out->grad, w->rows, codes, w->cols, beta, dx, w->cols);
 }
 
-static void bitlinear_backward(tern_tape *t, tern_node *n)
+static void float32_backward(tern_tape *t, tern_node *n)
 {
     float beta;
     float *dw = tern_tape_grad(t, n->in[1]);
@@ -54,15 +64,52 @@ static void bitlinear_backward(tern_tape *t, tern_node *n)
     if (n->in[2]) tern_tape_give_grad(t, n->in[2], n);
 }
 
-static const tern_op bitlinear_op = {.name = "bitlinear",
-                                     .backward = bitlinear_backward,
-                                     .reads = TERN_READS_IN0,
-                                     .gemm = TERN_GEMM_BACKWARD};
+static const tern_op float32_op = {.name = "bitlinear",
+                                   .backward = float32_backward,
+                                   .reads = TERN_READS_IN0,
+                                   .gemm = TERN_GEMM_BACKWARD};
+
+/* --- int16 --- */
+
+/* Gradients of x and W; either may be NULL. */
+static void integer_products(tern_tape *t, const tern_node *n, float *dx, bool add,
+                             float *dw)
+{
+    const tern_qrows *q = n->in[0]->codes;
+    const tern_ternary *w = &n->in[1]->param->ternary;
+    const size_t most = q->rows < CHUNK_ROWS ? q->rows : CHUNK_ROWS;
+    void *memory = tern_tape_scratch(t, tern_grad16_bytes(most, w->rows));
+    if (!memory) return;
+    for (size_t i = 0; i < q->rows; i += CHUNK_ROWS) {
+        const size_t rows = q->rows - i < CHUNK_ROWS ? q->rows - i : CHUNK_ROWS;
+        tern_grad16 g = tern_grad16_place(memory, rows, w->rows, dx, dw);
+        tern_grad16_quantize(n->out->grad + i * w->rows, q->scale + i, &g);
+        if (dx) tern_grad16_input(&g, w, add, dx + i * w->cols);
+        if (!dw) continue;
+        tern_qrows x = *q;
+        x.rows = rows;
+        x.codes += i * q->stride;
+        tern_grad16_weight(&g, &x, dw);
+    }
+}
+
+static void int16_backward(tern_tape *t, tern_node *n)
+{
+    float beta;
+    float *dw = tern_tape_grad(t, n->in[1]);
+    float *dx = tern_tape_grad_beta(t, n->in[0], &beta);
+    if (dx || dw) integer_products(t, n, dx, beta != 0.0f, dw);
+    if (n->in[2]) tern_tape_give_grad(t, n->in[2], n);
+}
+
+static const tern_op int16_op = {
+    .name = "bitlinear", .backward = int16_backward, .reads = TERN_READS_IN0};
+
+/* --- the op --- */
 
 /* A parameter that has codes, as a var. */
-static tern_var *ternary_weight(tern_tape *t, tern_param *p)
+static tern_var *ternary_weight(tern_tape *t, const tern_op *op, tern_param *p)
 {
-    const tern_op *op = &bitlinear_op;
     if (!p) return tern_tape_fail(t, op, TERN_EARG, "the weight is NULL");
     if (p->form != TERN_FORM_TERNARY)
         return tern_tape_fail(t, op, TERN_EARG,
@@ -80,10 +127,11 @@ static tern_var *ternary_weight(tern_tape *t, tern_param *p)
 tern_var *tern_op_bitlinear(tern_tape *t, tern_var *xq, tern_param *w,
                             tern_var *residual)
 {
-    const tern_op *op = &bitlinear_op;
+    const bool integers = tern_tape_backward_kind(t) == TERN_BACKWARD_INT16;
+    const tern_op *op = integers ? &int16_op : &float32_op;
     if (!tern_tape_wants_codes(t, op, xq)) return NULL;
     if (residual && !tern_tape_wants(t, op, residual)) return NULL;
-    tern_var *weight = ternary_weight(t, w);
+    tern_var *weight = ternary_weight(t, op, w);
     if (!weight) return NULL;
     if (xq->cols != w->cols)
         return tern_tape_fail_shape(t, op, "columns of input and weight must be equal",

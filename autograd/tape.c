@@ -40,6 +40,7 @@ struct tern_tape {
     uint64_t ops; /* pushed since reset, recorded or not */
     uint64_t seed, step;
     bool training, inference, walked;
+    tern_backward backward;
     tern_tape_probe probe;
     void *probe_user;
     tern_status status;
@@ -96,6 +97,16 @@ void tern_tape_set_random(tern_tape *t, uint64_t seed, uint64_t step, bool train
     t->seed = seed;
     t->step = step;
     t->training = training;
+}
+
+void tern_tape_set_backward(tern_tape *t, tern_backward kind)
+{
+    t->backward = kind;
+}
+
+tern_backward tern_tape_backward_kind(const tern_tape *t)
+{
+    return t->backward;
 }
 
 void tern_tape_set_probe(tern_tape *t, tern_tape_probe probe, void *user)

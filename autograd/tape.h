@@ -73,6 +73,14 @@ void tern_tape_set_inference(tern_tape *t, bool on);
  * batch. training = false turns dropout off, and so it is until the first call. */
 void tern_tape_set_random(tern_tape *t, uint64_t seed, uint64_t step, bool training);
 
+/* In which arithmetic bitlinear's gradients are computed. FLOAT32: as written, by
+ * float products, which have the bits of the BLAS in use. INT16: with the gradient
+ * rounded to 16 bits (kernels/grad16.h), twice as fast, the same bits everywhere. Ops
+ * take it as they are called; FLOAT32 until then; reset does not change it. */
+typedef enum tern_backward { TERN_BACKWARD_FLOAT32, TERN_BACKWARD_INT16 } tern_backward;
+void tern_tape_set_backward(tern_tape *t, tern_backward kind);
+tern_backward tern_tape_backward_kind(const tern_tape *t);
+
 /* For verification: called with every quantised activation as an op makes it, in the
  * order of the forward pass. NULL turns it off. */
 typedef void (*tern_tape_probe)(void *user, const tern_qrows *codes);

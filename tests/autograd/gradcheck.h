@@ -55,6 +55,7 @@ typedef struct gradcheck {
     gradcheck_input in[GRADCHECK_INPUTS];
     int64_t rows, cols; /* of the output */
     float dy;           /* size of its random gradient; 0 stands for 1 */
+    tern_backward backward;
     tern_var *(*build)(tern_tape *t, tern_var *const *v, tern_param *const *p,
                        const void *user);
     void (*oracle)(const double *const *in, const double *const *at, double *out,
@@ -192,6 +193,7 @@ static inline gradcheck_error gradcheck_run(const gradcheck *c)
     const size_t n = (size_t)(c->rows * c->cols);
     cr_assert(eq(int, tern_kernels_init(), TERN_OK));
     s.tape = tern_tape_new(1 << 16);
+    tern_tape_set_backward(s.tape, c->backward);
     s.dy = (float *)gradcheck_alloc(n, sizeof(float));
     s.want = (double *)gradcheck_alloc(n, sizeof(double));
     for (int i = 0; i < c->inputs; i++) gradcheck_make_input(c, &s, i);

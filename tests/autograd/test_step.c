@@ -195,12 +195,13 @@ static void descend(model *m)
     refresh(m);
 }
 
-Test(step, learns_one_batch)
+static void expect_to_learn(tern_backward backward)
 {
     static model m;
     model_init(&m);
     releasing = true;
     tern_tape *t = tern_tape_new(0);
+    tern_tape_set_backward(t, backward);
     const float first = step(t, &m, 0);
     float last = first;
     for (uint64_t i = 1; i < 60; i++) {
@@ -211,6 +212,12 @@ Test(step, learns_one_batch)
     cr_expect(lt(flt, last, 0.8f), "from %g to %g", (double)first, (double)last);
     tern_tape_free(t);
     model_free(&m);
+}
+
+Test(step, learns_one_batch)
+{
+    expect_to_learn(TERN_BACKWARD_FLOAT32);
+    expect_to_learn(TERN_BACKWARD_INT16);
 }
 
 /* Loss and all gradients, bit by bit. */
@@ -243,12 +250,13 @@ Test(step, releasing_changes_memory_and_nothing_else)
     model_free(&b);
 }
 
-Test(step, has_the_same_bits_for_any_threads_and_level)
+static void expect_the_same_bits(tern_backward backward)
 {
     static model a, b;
     model_init(&a);
     model_init(&b);
     tern_tape *t = tern_tape_new(0);
+    tern_tape_set_backward(t, backward);
     releasing = true;
     const float want = step(t, &a, 0);
     for (int level = 0; level < TERN_LEVEL_COUNT; level++) {
@@ -264,13 +272,20 @@ Test(step, has_the_same_bits_for_any_threads_and_level)
     model_free(&b);
 }
 
+Test(step, has_the_same_bits_for_any_threads_and_level)
+{
+    expect_the_same_bits(TERN_BACKWARD_FLOAT32);
+    expect_the_same_bits(TERN_BACKWARD_INT16);
+}
+
 Test(step, allocates_nothing_after_the_first_steps)
 {
     static model m;
     model_init(&m);
     tern_tape *t = tern_tape_new(1 << 14);
-    for (int r = 0; r < 2; r++) {
-        releasing = r;
+    for (int r = 0; r < 4; r++) {
+        releasing = r % 2;
+        tern_tape_set_backward(t, r < 2 ? TERN_BACKWARD_FLOAT32 : TERN_BACKWARD_INT16);
         for (uint64_t i = 0; i < 3; i++) {
             step(t, &m, i);
             descend(&m);

@@ -8,6 +8,7 @@
 #include "tests/golden/golden_model.h"
 
 static const double LOSS_TOL = 1e-6, TENSOR_TOL = 1e-5;
+static const double INT16_TOL = 1e-4; /* of the 16-bit backward; measured: 5.8e-5 */
 
 ParameterizedTestParameters(reference, model_equals_pytorch)
 {
@@ -15,7 +16,7 @@ ParameterizedTestParameters(reference, model_equals_pytorch)
                                sizeof golden_models / sizeof *golden_models);
 }
 
-static void expect_gradients(const golden *g, const tern_params *list)
+static void expect_gradients(const golden *g, const tern_params *list, double most)
 {
     double worst = 0.0;
     for (size_t i = 0; i < list->count; i++) {
@@ -23,18 +24,17 @@ static void expect_gradients(const golden *g, const tern_params *list)
         const size_t n = (size_t)(p->rows * p->cols);
         const double err =
             golden_distance(p->grad, golden_tensor(g, "g", p->name, n), n);
-        cr_expect(lt(dbl, err, TENSOR_TOL), "%s: gradient of %s", g->path, p->name);
+        cr_expect(lt(dbl, err, most), "%s: gradient of %s", g->path, p->name);
         if (!(err <= worst)) worst = err;
     }
     cr_log_info("%s: worst gradient tensor off by %.2e", g->path, worst);
 }
 
-ParameterizedTest(const char (*name)[GOLDEN_NAME], reference, model_equals_pytorch)
+static void expect_pytorch(golden g, tern_backward backward, double tolerance)
 {
-    golden g;
-    if (!golden_open(&g, *name)) cr_skip_test("%s is absent", g.path);
     tern_model *m = golden_model(&g);
     tern_tape *t = tern_tape_new(0);
+    tern_tape_set_backward(t, backward);
     const int64_t batch = golden_integer(&g, "batch");
     const int64_t time = golden_integer(&g, "context");
     const size_t rows = (size_t)(batch * time);
@@ -56,10 +56,18 @@ ParameterizedTest(const char (*name)[GOLDEN_NAME], reference, model_equals_pytor
 
     cr_assert(eq(int, tern_tape_backward(t, loss), TERN_OK), "%s",
               tern_tape_message(t));
-    expect_gradients(&g, tern_model_params(m));
+    expect_gradients(&g, tern_model_params(m), tolerance);
 
     tern_tape_free(t);
     tern_model_free(m);
+}
+
+ParameterizedTest(const char (*name)[GOLDEN_NAME], reference, model_equals_pytorch)
+{
+    golden g;
+    if (!golden_open(&g, *name)) cr_skip_test("%s is absent", g.path);
+    expect_pytorch(g, TERN_BACKWARD_FLOAT32, TENSOR_TOL);
+    expect_pytorch(g, TERN_BACKWARD_INT16, INT16_TOL);
     golden_close(&g);
 }
 
@@ -80,7 +88,7 @@ Test(reference, gradients_accumulate)
                   tern_tape_message(t));
         tern_tape_reset(t);
     }
-    expect_gradients(&g, tern_model_params(m));
+    expect_gradients(&g, tern_model_params(m), TENSOR_TOL);
 
     tern_tape_free(t);
     tern_model_free(m);
