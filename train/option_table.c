@@ -64,6 +64,10 @@ static const tern_option table[] = {
      "batches whose gradients are averaged into one step"},
     {"train", "seed", TERN_OPT_SEED, AT(seed), 0, 9007199254740992.0, 0, NULL, "1337",
      "decides initial weights, order of the data, dropout"},
+    {"train", "backward", TERN_OPT_CHOICE, AT(backward), 0, 0, 0, "float32 int16",
+     "int16",
+     "arithmetic of the ternary layers' gradients: int16 rounds what comes in to 16 "
+     "bits and takes half the time"},
     {"train", "eval_every", TERN_OPT_INT, AT(eval_every), 0, 1e12, LIVE, NULL, "250",
      "steps between evaluations on the held-out text; 0: only at the end"},
     {"train", "eval_tokens", TERN_OPT_INT, AT(eval_tokens), 0, 1e12, LIVE, NULL, "0",

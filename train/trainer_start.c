@@ -57,6 +57,7 @@ static tern_status build(tern_trainer *t)
     t->targets = malloc(tokens * sizeof *t->targets);
     if (!t->tape || !t->inputs || !t->targets)
         return tern_fail(TERN_EMEM, "trainer: out of memory; lower train.batch");
+    tern_tape_set_backward(t->tape, c->backward);
     return TERN_OK;
 }
 

@@ -75,6 +75,27 @@ Test(trainer, resume_equals_uninterrupted_for_the_float_twin_with_sgd)
     same_runs(in_dir("whole"), in_dir("cut"), "float");
 }
 
+/* train.backward reaches the gradients, and is a matter of digits. */
+Test(trainer, backward_kinds_differ_a_little)
+{
+    tern_config c = small_config();
+    double loss[2];
+    for (int kind = 0; kind < 2; kind++) {
+        c.backward = kind ? TERN_BACKWARD_INT16 : TERN_BACKWARD_FLOAT32;
+        const char *run = in_dir(kind ? "int16" : "float32");
+        train(&c, run);
+        char path[TERN_PATH_MAX];
+        tern_checkpoint *saved;
+        OK(tern_run_find(run, false, path));
+        OK(tern_checkpoint_open(path, &saved));
+        loss[kind] = tern_checkpoint_state(saved)->val;
+        tern_checkpoint_close(saved);
+    }
+    cr_expect(loss[0] != loss[1]);
+    cr_expect(lt(dbl, fabs(loss[0] - loss[1]), 0.05));
+    cr_log_info("float32 %.6f, int16 %.6f", loss[0], loss[1]);
+}
+
 /* One thread and the best kernels, then two threads and plain C: still the same. */
 Test(trainer, resume_with_other_threads_and_kernels_is_the_same)
 {
