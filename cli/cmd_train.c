@@ -234,7 +234,8 @@ static tern_status open_run(const options *o, tern_dataset **data, tern_trainer 
     if (o->resume) {
         TERN_TRY(refuse_init(o->resume));
         TERN_TRY(tern_run_data_open(o->resume, o->data, data));
-        return tern_trainer_resume(o->resume, *data, o->sets, o->set_count, t);
+        TERN_TRY(tern_trainer_resume(o->resume, *data, o->sets, o->set_count, t));
+        return o->data ? tern_run_data_moved(o->resume, o->data) : TERN_OK;
     }
     return start_run(o, data, t);
 }

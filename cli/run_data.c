@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -56,15 +57,15 @@ static tern_status make_from_text(tern_run_start *r, const char *data,
     return tern_dataset_open(path, out);
 }
 
-static tern_status write_data_path(tern_run_start *r, const char *data)
+/* dir/data.path gets the absolute path of `data`. */
+static tern_status write_data_path(const char *dir, const char *data)
 {
     char path[TERN_PATH_MAX];
-    TERN_TRY(tern_path_join(path, r->dir, "data.path"));
+    TERN_TRY(tern_path_join(path, dir, "data.path"));
     char *absolute = realpath(data, NULL);
     if (!absolute) return tern_fail(TERN_EIO, "%s: %s", data, strerror(errno));
     const tern_status s = tern_file_write(path, absolute, strlen(absolute));
     free(absolute);
-    if (s == TERN_OK) strcpy(r->made, path);
     return s;
 }
 
@@ -92,7 +93,8 @@ tern_status tern_run_start_begin(tern_run_start *r, const char *dir, const char 
     TERN_TRY(tern_dataset_open(data, out));
     TERN_TRY(tern_config_resolve(config, vocab_of(*out), where));
     TERN_TRY(enter(r));
-    return write_data_path(r, data);
+    TERN_TRY(write_data_path(dir, data));
+    return tern_path_join(r->made, dir, "data.path");
 }
 
 void tern_run_start_end(tern_run_start *r, bool there_is_a_run)
@@ -135,4 +137,27 @@ tern_status tern_run_data_open(const char *dir, const char *data, tern_dataset *
                          "--data FILE)",
                          tern_error_message());
     return TERN_OK;
+}
+
+static bool same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev &&
+           x.st_ino == y.st_ino;
+}
+
+tern_status tern_run_data_moved(const char *dir, const char *data)
+{
+    char own[TERN_PATH_MAX], path[TERN_PATH_MAX], *remembered = NULL;
+    TERN_TRY(tern_path_join(own, dir, "data.h5"));
+    TERN_TRY(tern_path_join(path, dir, "data.path"));
+    if (same_file(own, data)) { /* it moves with the run */
+        (void)unlink(path);
+        return TERN_OK;
+    }
+    if (tern_file_exists(path))
+        TERN_TRY(tern_file_read(path, TERN_PATH_MAX, &remembered, NULL));
+    const bool known = remembered && same_file(remembered, data);
+    free(remembered);
+    return known ? TERN_OK : write_data_path(dir, data);
 }

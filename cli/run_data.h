@@ -33,4 +33,8 @@ void tern_run_start_end(tern_run_start *r, bool there_is_a_run);
 /* For an existing run: `data` if given, else what the run remembers. */
 tern_status tern_run_data_open(const char *dir, const char *data, tern_dataset **out);
 
+/* After the run has accepted `data` as its dataset: remember where it is now, so that
+ * one that has moved is found without --data. */
+tern_status tern_run_data_moved(const char *dir, const char *data);
+
 #endif /* TERN_CLI_RUN_DATA_H */
