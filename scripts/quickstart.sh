@@ -32,7 +32,9 @@ if [ -e "$run" ]; then
 fi
 mkdir -p "$run"
 
+prompt="The"
 if [ -z "$corpus" ]; then
+    prompt="Once upon a time"
     say "2. A corpus: small stories from a grammar, whose entropy is known"
     corpus=$run/tales.txt
     show tern tales -o "$corpus" --bytes 8M --seed 1
@@ -53,7 +55,7 @@ say "5. Export to GGUF, and prove that the file is the model"
 show tern export "$run/model" -o "$run/model.gguf"
 
 say "6. Let it write"
-show tern generate "$run/model.gguf" -p "One day" -n 200
+show tern generate "$run/model.gguf" -p "$prompt" -n 200 --temp 0.7
 
 printf '\nYour model is %s. Try:\n' "$run/model.gguf"
-printf '  build/cli/tern generate %s -p "Once upon a time" --temp 0.7\n' "$run/model.gguf"
+printf '  build/cli/tern generate %s -p "In" -n 400 --temp 0.5 --seed 2\n' "$run/model.gguf"
