@@ -29,6 +29,10 @@ run() { # run NAME CTEST_OPTION...
     ctest --test-dir "$dir" -j "$jobs" --output-on-failure --no-tests=error "$@"
 }
 
+quietly() { # the same, which prints only what fails
+    run "$@" >"$out/log" || { tail -n 200 "$out/log"; return 1; }
+}
+
 mkdir -p "$out"
 
 step "gcc, Release, warnings are errors"
@@ -40,7 +44,7 @@ if ldd "$out/runtime/cli/tern" | grep -Ei 'blas|hdf5|cyaml'; then
     echo "the runtime-only build must not link these"
     exit 1
 fi
-run runtime --quiet
+quietly runtime
 
 step "clang, AddressSanitizer and UndefinedBehaviorSanitizer"
 build sanitize -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=RelWithDebInfo \
@@ -51,7 +55,7 @@ rm -rf "$leaks" && mkdir -p "$leaks"
 ASAN_OPTIONS="log_path=$leaks/asan:detect_leaks=1" \
     LSAN_OPTIONS="suppressions=$PWD/tests/lsan.supp:print_suppressions=0" \
     UBSAN_OPTIONS="print_stacktrace=1" \
-    run sanitize -LE slow --quiet
+    quietly sanitize -LE slow
 # LeakSanitizer's own tracer can crash beside OpenMP threads ("Tracer caught signal"):
 # such a log holds no finding.
 found=$(grep -lE 'ERROR: |runtime error|SUMMARY: ' -r "$leaks" || true)
