@@ -50,6 +50,9 @@ typedef enum tern_gemm {
 typedef struct tern_op {
     const char *name;
     void (*backward)(tern_tape *t, tern_node *n);
+    /* Computes n->out->val from the inputs, as the op did, if that is cheap enough to
+     * do twice; else NULL. */
+    void (*value)(tern_node *n);
     unsigned reads; /* TERN_READS_... */
     tern_gemm gemm;
 } tern_op;

@@ -27,6 +27,13 @@ enum {
     CHUNK_ROWS = 8 * TERN_GRAD16_TOKENS, /* in 16 bits at once: bounds the scratch */
 };
 
+static void bitlinear_value(tern_node *n)
+{
+    const tern_var *y = n->out, *residual = n->in[2];
+    tern_ternary_matmul(n->in[0]->codes, &n->in[1]->param->ternary,
+                        residual ? residual->val : NULL, y->val, (size_t)y->cols);
+}
+
 /* --- float32 --- */
 
 static void weight_backward(tern_tape *t, const tern_node *n, float *dw)
@@ -66,6 +73,7 @@ static void float32_backward(tern_tape *t, tern_node *n)
 
 static const tern_op float32_op = {.name = "bitlinear",
                                    .backward = float32_backward,
+                                   .value = bitlinear_value,
                                    .reads = TERN_READS_IN0,
                                    .gemm = TERN_GEMM_BACKWARD};
 
@@ -102,8 +110,10 @@ static void int16_backward(tern_tape *t, tern_node *n)
     if (n->in[2]) tern_tape_give_grad(t, n->in[2], n);
 }
 
-static const tern_op int16_op = {
-    .name = "bitlinear", .backward = int16_backward, .reads = TERN_READS_IN0};
+static const tern_op int16_op = {.name = "bitlinear",
+                                 .backward = int16_backward,
+                                 .value = bitlinear_value,
+                                 .reads = TERN_READS_IN0};
 
 /* --- the op --- */
 
@@ -143,7 +153,6 @@ tern_var *tern_op_bitlinear(tern_tape *t, tern_var *xq, tern_param *w,
     tern_node *n = tern_tape_push(t, op, (tern_inputs){{xq, weight, residual}},
                                   xq->rows, w->rows, 0);
     if (!n) return NULL;
-    tern_ternary_matmul(xq->codes, &w->ternary, residual ? residual->val : NULL,
-                        n->out->val, (size_t)w->rows);
+    bitlinear_value(n);
     return n->out;
 }

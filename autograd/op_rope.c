@@ -24,7 +24,16 @@ static void rope_backward(tern_tape *t, tern_node *n)
     if (dx == dy) tern_tape_give_grad(t, x, n);
 }
 
-static const tern_op rope_op = {.name = "rope", .backward = rope_backward};
+static void rope_value(tern_node *n)
+{
+    const saved_rope *s = n->saved;
+    const tern_var *x = n->in[0];
+    tern_rope_rows(x->val, (size_t)x->rows, (size_t)x->cols / s->head_dim, s->head_dim,
+                   0, s->time, s->cos, s->sin, 1, 0, n->out->val);
+}
+
+static const tern_op rope_op = {
+    .name = "rope", .backward = rope_backward, .value = rope_value};
 
 tern_var *tern_op_rope(tern_tape *t, tern_var *x, int64_t time, int64_t head_dim,
                        const float *cos, const float *sin)
@@ -43,7 +52,6 @@ tern_var *tern_op_rope(tern_tape *t, tern_var *x, int64_t time, int64_t head_dim
     if (!n) return NULL;
     saved_rope *s = n->saved;
     *s = (saved_rope){(size_t)time, (size_t)head_dim, cos, sin};
-    tern_rope_rows(x->val, (size_t)x->rows, (size_t)(x->cols / head_dim), s->head_dim,
-                   0, s->time, cos, sin, 1, 0, n->out->val);
+    rope_value(n);
     return n->out;
 }

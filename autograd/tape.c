@@ -10,7 +10,14 @@
  * A gradient's block is taken when the first consumer (in reverse order) adds to it and
  * given back when the node that made the value is done. A value's block is given back
  * when the caller has released it and the last backward that reads it is over, so a
- * model that releases its intermediate values makes its gradients out of them. */
+ * model that releases its intermediate values makes its gradients out of them.
+ *
+ * With recompute on, a released value whose op can make it again gives its block back
+ * though backward will read it, and the walk makes it anew before its first reader:
+ *
+ *     forward     codes --bitlinear--> q' --rope--> q --attention--> o
+ *                 kept                 given back                    kept
+ *     walk, at attention:    q = rope(bitlinear(codes)), q' given back again */
 #include "autograd/node.h"
 
 #include <inttypes.h>
@@ -39,7 +46,7 @@ struct tern_tape {
     tern_node *last;
     uint64_t ops; /* pushed since reset, recorded or not */
     uint64_t seed, step;
-    bool training, inference, walked;
+    bool training, inference, recompute, walking, walked;
     tern_backward backward;
     tern_tape_probe probe;
     void *probe_user;
@@ -82,7 +89,7 @@ void tern_tape_reset(tern_tape *t)
     tern_arena_reset(t->scratch);
     t->last = NULL;
     t->ops = 0;
-    t->walked = false;
+    t->walking = t->walked = false;
     t->status = TERN_OK;
     t->message[0] = '\0';
 }
@@ -107,6 +114,11 @@ void tern_tape_set_backward(tern_tape *t, tern_backward kind)
 tern_backward tern_tape_backward_kind(const tern_tape *t)
 {
     return t->backward;
+}
+
+void tern_tape_set_recompute(tern_tape *t, bool on)
+{
+    t->recompute = on;
 }
 
 void tern_tape_set_probe(tern_tape *t, tern_tape_probe probe, void *user)
@@ -295,7 +307,9 @@ tern_var *tern_tape_weight(tern_tape *t, const tern_op *op, tern_param *p)
 
 static void settle(tern_tape *t, tern_var *v)
 {
-    if (!v->released || v->readers > 0) return;
+    if (!v->released) return;
+    /* What the walk has made again stays until its last reader. */
+    if (v->readers > 0 && (!v->maker || t->walking)) return;
     tern_pool_give(&t->pool, v->block, v->block_bytes);
     v->block = NULL;
     v->val = NULL;
@@ -320,6 +334,42 @@ static void count_reader(tern_tape *t, tern_node *n, int by)
         v->readers += by;
         settle(t, v);
     }
+}
+
+/* Whether the value of n can be made again when a backward wants it: its inputs are
+ * there by then, because n's own backward reads them or nobody can give them back, or
+ * they can be made again themselves. */
+static bool repeatable(const tern_tape *t, const tern_node *n)
+{
+    if (!t->recompute || !n->op->value) return false;
+    for (unsigned i = 0; i < TERN_NODE_INPUTS; i++) {
+        const tern_var *v = n->in[i];
+        if (v && v->block && !v->maker && !(n->op->reads & 1u << i)) return false;
+    }
+    return true;
+}
+
+/* Make the value of v again if it has been given back; first those it comes from. */
+static void revive(tern_tape *t, tern_var *v)
+{
+    if (!v || v->val || !v->maker) return;
+    tern_node *n = v->maker;
+    for (int i = 0; i < TERN_NODE_INPUTS; i++) revive(t, n->in[i]);
+    if (t->status != TERN_OK ||
+        !take_block(t, n->op, v, tern_var_count(v) * sizeof(float)))
+        return;
+    v->val = v->block;
+    n->op->value(n);
+    for (int i = 0; i < TERN_NODE_INPUTS; i++)
+        if (n->in[i]) settle(t, n->in[i]);
+}
+
+/* All values that n's backward reads. */
+static void revive_read(tern_tape *t, tern_node *n)
+{
+    for (unsigned i = 0; i < TERN_NODE_INPUTS; i++)
+        if (n->op->reads & 1u << i) revive(t, n->in[i]);
+    if (n->op->reads & TERN_READS_OUT) revive(t, n->out);
 }
 
 static bool has_gemm(tern_tape *t, const tern_op *op, bool recorded)
@@ -361,6 +411,7 @@ static void record(tern_tape *t, tern_node *n)
     if (!n->out->needs_grad) return;
     n->prev = t->last;
     t->last = n;
+    if (repeatable(t, n)) n->out->maker = n;
     count_reader(t, n, 1);
 }
 
@@ -473,10 +524,13 @@ static void drop_grad(tern_tape *t, tern_var *v)
 
 static tern_status walk(tern_tape *t)
 {
+    t->walking = true;
     for (tern_node *n = t->last; n && t->status == TERN_OK; n = n->prev) {
         tern_arena_reset(t->scratch);
-        /* Without a gradient the value did not contribute to the loss. */
-        if (n->out->grad) n->op->backward(t, n);
+        if (n->out->grad) { /* else the value did not contribute to the loss */
+            revive_read(t, n);
+            if (t->status == TERN_OK) n->op->backward(t, n);
+        }
         drop_grad(t, n->out);
         count_reader(t, n, -1);
     }

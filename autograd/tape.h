@@ -21,7 +21,8 @@
  * recycles, so only few exist at once. Parameters (param.h) live on the heap and
  * outlive every tape. After the first steps nothing is allocated from the system.
  * tern_tape_release() says that a value is not wanted any more: then its memory serves
- * the next one as soon as no gradient needs it.
+ * the next one as soon as no gradient needs it; or sooner, if it can be computed again
+ * at little cost (tern_tape_set_recompute).
  *
  * A tape belongs to one thread; the kernels it calls are parallel inside.
  */
@@ -55,6 +56,7 @@ typedef struct tern_var {
     size_t block_bytes; /* as taken */
     int readers;        /* backwards still to come that read the value */
     bool released;
+    tern_node *maker; /* makes the value again; NULL if only its memory has it */
 } tern_var;
 
 /* Free with tern_tape_free (NULL is fine). chunk_bytes: size of the arena's chunks, 0
@@ -80,6 +82,11 @@ void tern_tape_set_random(tern_tape *t, uint64_t seed, uint64_t step, bool train
 typedef enum tern_backward { TERN_BACKWARD_FLOAT32, TERN_BACKWARD_INT16 } tern_backward;
 void tern_tape_set_backward(tern_tape *t, tern_backward kind);
 tern_backward tern_tape_backward_kind(const tern_tape *t);
+
+/* Whether backward computes again what is cheap, products of codes and what follows
+ * from them element by element, instead of keeping it: values that have been released
+ * then give their memory back at once. The same bits. Off until the first call. */
+void tern_tape_set_recompute(tern_tape *t, bool on);
 
 /* For verification: called with every quantised activation as an op makes it, in the
  * order of the forward pass. NULL turns it off. */

@@ -121,6 +121,7 @@ static tern_status bench_init(bench *b, const options *o)
     b->steps = calloc(MAX_STEPS, sizeof *b->steps);
     if (!b->tape || !b->ids || !b->steps) return tern_fail(TERN_EMEM, "out of memory");
     tern_tape_set_backward(b->tape, c->backward);
+    tern_tape_set_recompute(b->tape, c->recompute);
     for (int64_t i = 0; i < 2 * tokens; i++)
         b->ids[i] = (int32_t)tern_rand_below(1, TERN_STREAM_TEST, (uint64_t)i,
                                              (uint64_t)c->model.vocab);

@@ -11,8 +11,8 @@
  *   model.  arch quant activation embed tied vocab width layers heads kv_heads head_dim
  *           ffn context rope_theta norm_eps dropout init_std
  *   data.   tokenizer val order
- *   train.  steps batch accumulate seed backward eval_every eval_tokens
- *           eval_stride checkpoint_every keep log_every
+ *   train.  steps batch accumulate seed backward recompute eval_every
+ *           eval_tokens eval_stride checkpoint_every keep log_every
  *   optim.  kind lr min_lr lr2 schedule warmup decay weight_decay beta1 beta2 eps
  *           momentum nesterov clip
  */
@@ -43,6 +43,7 @@ typedef struct tern_config {
     int64_t steps, batch, accumulate; /* batch: sequences per micro-batch */
     uint64_t seed;
     tern_backward backward;
+    bool recompute;
     int64_t eval_every;       /* steps; 0: only at the end */
     int64_t eval_tokens;      /* of the val split, from its start; 0: all */
     int64_t eval_stride;      /* from one window to the next; 0: context */

@@ -68,6 +68,9 @@ static const tern_option table[] = {
      "int16",
      "arithmetic of the ternary layers' gradients: int16 rounds what comes in to 16 "
      "bits and takes half the time"},
+    {"train", "recompute", TERN_OPT_BOOL, AT(recompute), 0, 0, LIVE, NULL, "true",
+     "compute cheap values again for the gradients instead of keeping them: less "
+     "memory, the same numbers"},
     {"train", "eval_every", TERN_OPT_INT, AT(eval_every), 0, 1e12, LIVE, NULL, "250",
      "steps between evaluations on the held-out text; 0: only at the end"},
     {"train", "eval_tokens", TERN_OPT_INT, AT(eval_tokens), 0, 1e12, LIVE, NULL, "0",

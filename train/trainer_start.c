@@ -58,6 +58,7 @@ static tern_status build(tern_trainer *t)
     if (!t->tape || !t->inputs || !t->targets)
         return tern_fail(TERN_EMEM, "trainer: out of memory; lower train.batch");
     tern_tape_set_backward(t->tape, c->backward);
+    tern_tape_set_recompute(t->tape, c->recompute);
     return TERN_OK;
 }
 

@@ -250,6 +250,32 @@ Test(step, releasing_changes_memory_and_nothing_else)
     model_free(&b);
 }
 
+/* The MLP's gate and up, q, k and v are made again from codes. */
+Test(step, recomputing_changes_memory_and_nothing_else)
+{
+    static model m[2];
+    float loss[2];
+    size_t bytes[2];
+    releasing = true;
+    for (int backward = 0; backward < 2; backward++) {
+        for (int i = 0; i < 2; i++) {
+            tern_tape *t = tern_tape_new(1 << 12);
+            model_init(&m[i]);
+            tern_tape_set_backward(
+                t, backward ? TERN_BACKWARD_INT16 : TERN_BACKWARD_FLOAT32);
+            tern_tape_set_recompute(t, i == 1);
+            loss[i] = step(t, &m[i], 0);
+            bytes[i] = tern_tape_bytes(t);
+            tern_tape_free(t);
+        }
+        expect_same(&m[0], loss[0], &m[1], loss[1]);
+        cr_expect(lt(sz, 10 * bytes[1], 9 * bytes[0]), "%zu, was %zu", bytes[1],
+                  bytes[0]);
+        model_free(&m[0]);
+        model_free(&m[1]);
+    }
+}
+
 static void expect_the_same_bits(tern_backward backward)
 {
     static model a, b;
@@ -285,6 +311,7 @@ Test(step, allocates_nothing_after_the_first_steps)
     tern_tape *t = tern_tape_new(1 << 14);
     for (int r = 0; r < 4; r++) {
         releasing = r % 2;
+        tern_tape_set_recompute(t, r % 2);
         tern_tape_set_backward(t, r < 2 ? TERN_BACKWARD_FLOAT32 : TERN_BACKWARD_INT16);
         for (uint64_t i = 0; i < 3; i++) {
             step(t, &m, i);
