@@ -113,9 +113,13 @@ float *tern_tape_grad(tern_tape *t, tern_var *v);
 /* The same, but on the first use undefined, with *beta = 0: for gemm. Else *beta = 1.
  */
 float *tern_tape_grad_beta(tern_tape *t, tern_var *v, float *beta);
-/* The same, for kernels that compute several gradients at once and cannot skip one:
- * zeroed scratch where v needs none. */
+/* As tern_tape_grad(), for kernels that compute several gradients at once and cannot
+ * skip one: zeroed scratch where v needs none. */
 float *tern_tape_grad_or_scratch(tern_tape *t, tern_var *v);
+/* The gradient of v on the memory of its value, still undefined, where nothing else
+ * needs that value: v->val is no more, but the caller may read it there before writing.
+ * NULL, and nothing has changed, where that is not so. */
+float *tern_tape_grad_over_value(tern_tape *t, tern_var *v);
 /* v's gradient += the output's, both of one shape. `give` is for the last use of the
  * output's gradient: where v has none yet, it gets the buffer itself. */
 void tern_tape_add_grad(tern_tape *t, tern_var *v, const tern_node *n);

@@ -8,6 +8,9 @@
  *
  *     dy -> da (rmsnorm, straight through the quantiser) -> dgate, dup (glu)
  *
+ * gate and up are mostly read for the last time here. Then their gradients take their
+ * place, block by block: the largest gradients of a model cost no memory.
+ *
  * The block's size is fixed: sums over rows (dgain) do not depend on the machine. */
 #include <string.h>
 
@@ -27,26 +30,52 @@ static size_t block_rows(size_t first, size_t rows)
     return rows - first < BLOCK_ROWS ? rows - first : BLOCK_ROWS;
 }
 
+/* gate or up: its value, and where its gradient goes. */
+typedef struct side {
+    const float *val;
+    float *grad;
+    float *copy; /* of a block of val, if grad stands in its place; else NULL */
+} side;
+
+static side side_of(tern_tape *t, tern_var *v)
+{
+    side s = {.val = v->val, .grad = tern_tape_grad_over_value(t, v)};
+    if (s.grad)
+        s.copy = tern_tape_scratch(t, BLOCK_ROWS * (size_t)v->cols * sizeof *s.copy);
+    else
+        s.grad = tern_tape_grad_or_scratch(t, v);
+    return s;
+}
+
+/* `count` values, with their gradients ready to be added to. */
+static const float *block_of(const side *s, size_t at, size_t count)
+{
+    if (!s->copy) return s->val + at;
+    memcpy(s->copy, s->val + at, count * sizeof *s->copy);
+    memset(s->grad + at, 0, count * sizeof *s->grad);
+    return s->copy;
+}
+
 static void glu_norm_backward(tern_tape *t, tern_node *n)
 {
     const saved_glu *s = n->saved;
-    const tern_var *gate = n->in[0], *up = n->in[1], *gain = n->in[2];
-    const size_t rows = (size_t)gate->rows, cols = (size_t)gate->cols;
-    float *dgate = tern_tape_grad_or_scratch(t, n->in[0]);
-    float *dup = tern_tape_grad_or_scratch(t, n->in[1]);
+    const tern_var *gain = n->in[2];
+    const size_t rows = (size_t)n->out->rows, cols = (size_t)n->out->cols;
+    const side gate = side_of(t, n->in[0]), up = side_of(t, n->in[1]);
     float *dgain = gain ? tern_tape_grad(t, n->in[2]) : NULL;
     float *a = tern_tape_scratch(t, BLOCK_ROWS * cols * sizeof *a);
     float *da = tern_tape_scratch(t, BLOCK_ROWS * cols * sizeof *da);
-    if (!dgate || !dup || !a || !da) return;
+    if (tern_tape_status(t) != TERN_OK) return;
 
     for (size_t i = 0; i < rows; i += BLOCK_ROWS) {
         const size_t m = block_rows(i, rows), at = i * cols;
-        tern_glu(s->f, gate->val + at, up->val + at, m * cols, a);
+        const float *g = block_of(&gate, at, m * cols),
+                    *u = block_of(&up, at, m * cols);
+        tern_glu(s->f, g, u, m * cols, a);
         memset(da, 0, m * cols * sizeof *da);
         tern_rmsnorm_rows_backward(a, gain ? gain->val : NULL, s->rstd + i,
                                    n->out->grad + at, m, cols, da, dgain);
-        tern_glu_backward(s->f, gate->val + at, up->val + at, da, m * cols, dgate + at,
-                          dup + at);
+        tern_glu_backward(s->f, g, u, da, m * cols, gate.grad + at, up.grad + at);
     }
 }
 

@@ -493,6 +493,16 @@ float *tern_tape_grad_or_scratch(tern_tape *t, tern_var *v)
     return g;
 }
 
+float *tern_tape_grad_over_value(tern_tape *t, tern_var *v)
+{
+    const bool last = v->released && v->readers == 1 && v->val && v->block;
+    if (!last || !v->needs_grad || v->grad || t->status != TERN_OK) return NULL;
+    v->grad = v->block; /* of the size that drop_grad() gives back */
+    v->block = NULL;
+    v->val = NULL;
+    return v->grad;
+}
+
 void tern_tape_add_grad(tern_tape *t, tern_var *v, const tern_node *n)
 {
     float beta;

@@ -261,8 +261,8 @@ Test(step, recomputing_changes_memory_and_nothing_else)
         for (int i = 0; i < 2; i++) {
             tern_tape *t = tern_tape_new(1 << 12);
             model_init(&m[i]);
-            tern_tape_set_backward(
-                t, backward ? TERN_BACKWARD_INT16 : TERN_BACKWARD_FLOAT32);
+            tern_tape_set_backward(t, backward ? TERN_BACKWARD_INT16
+                                               : TERN_BACKWARD_FLOAT32);
             tern_tape_set_recompute(t, i == 1);
             loss[i] = step(t, &m[i], 0);
             bytes[i] = tern_tape_bytes(t);
