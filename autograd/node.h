@@ -50,11 +50,12 @@ typedef enum tern_gemm {
 typedef struct tern_op {
     const char *name;
     void (*backward)(tern_tape *t, tern_node *n);
-    /* Computes n->out->val from the inputs, as the op did, if that is cheap enough to
-     * do twice; else NULL. */
-    void (*value)(tern_node *n);
+    /* Computes the value of n->out from the inputs, as the op did, if that is cheap
+     * enough to do twice; else NULL. */
+    void (*value)(tern_tape *t, tern_node *n);
     unsigned reads; /* TERN_READS_... */
     tern_gemm gemm;
+    bool quantises; /* the value is codes */
 } tern_op;
 
 struct tern_node {

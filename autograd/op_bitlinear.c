@@ -27,8 +27,9 @@ enum {
     CHUNK_ROWS = 8 * TERN_GRAD16_TOKENS, /* in 16 bits at once: bounds the scratch */
 };
 
-static void bitlinear_value(tern_node *n)
+static void bitlinear_value(tern_tape *t, tern_node *n)
 {
+    (void)t;
     const tern_var *y = n->out, *residual = n->in[2];
     tern_ternary_matmul(n->in[0]->codes, &n->in[1]->param->ternary,
                         residual ? residual->val : NULL, y->val, (size_t)y->cols);
@@ -153,6 +154,6 @@ tern_var *tern_op_bitlinear(tern_tape *t, tern_var *xq, tern_param *w,
     tern_node *n = tern_tape_push(t, op, (tern_inputs){{xq, weight, residual}},
                                   xq->rows, w->rows, 0);
     if (!n) return NULL;
-    bitlinear_value(n);
+    bitlinear_value(t, n);
     return n->out;
 }

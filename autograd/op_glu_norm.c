@@ -22,6 +22,7 @@ enum { BLOCK_ROWS = 128 };
 
 typedef struct saved_glu {
     tern_activation f;
+    float eps;
     float rstd[]; /* (rows) */
 } saved_glu;
 
@@ -79,9 +80,28 @@ static void glu_norm_backward(tern_tape *t, tern_node *n)
     }
 }
 
+static void glu_norm_value(tern_tape *t, tern_node *n)
+{
+    saved_glu *s = n->saved;
+    const tern_var *gate = n->in[0], *up = n->in[1], *gain = n->in[2];
+    const size_t rows = (size_t)gate->rows, cols = (size_t)gate->cols;
+    float *a = tern_tape_scratch(t, BLOCK_ROWS * cols * sizeof *a);
+    for (size_t i = 0; a && i < rows; i += BLOCK_ROWS) {
+        tern_qrows q = *tern_node_codes(n);
+        q.rows = block_rows(i, rows);
+        q.codes += i * q.stride;
+        q.scale += i;
+        q.sum += i;
+        tern_glu(s->f, gate->val + i * cols, up->val + i * cols, q.rows * cols, a);
+        tern_rmsnorm_quantize_rows(a, gain ? gain->val : NULL, s->eps, s->rstd + i, &q);
+    }
+}
+
 static const tern_op glu_norm_op = {.name = "glu_rmsnorm_quantize",
                                     .backward = glu_norm_backward,
-                                    .reads = TERN_READS_IN0 | TERN_READS_IN1};
+                                    .value = glu_norm_value,
+                                    .reads = TERN_READS_IN0 | TERN_READS_IN1,
+                                    .quantises = true};
 
 tern_var *tern_op_glu_rmsnorm_quantize(tern_tape *t, tern_activation f, tern_var *gate,
                                        tern_var *up, tern_param *gain, float eps)
@@ -94,23 +114,16 @@ tern_var *tern_op_glu_rmsnorm_quantize(tern_tape *t, tern_activation f, tern_var
     if (!tern_norm_check(t, op, gate->cols, gain, eps, &g)) return NULL;
     if (up == gate) up = tern_op_scale(t, up, 1.0f); /* as in tern_op_glu() */
 
-    const size_t rows = (size_t)gate->rows, cols = (size_t)gate->cols;
+    const size_t rows = (size_t)gate->rows;
     tern_node *n =
         tern_tape_push_codes(t, op, (tern_inputs){{gate, up, g}}, gate->rows,
                              gate->cols, sizeof(saved_glu) + rows * sizeof(float));
-    float *a = n ? tern_tape_scratch(t, BLOCK_ROWS * cols * sizeof *a) : NULL;
-    if (!a) return NULL;
+    if (!n) return NULL;
     saved_glu *s = n->saved;
     s->f = f;
-    for (size_t i = 0; i < rows; i += BLOCK_ROWS) {
-        tern_qrows q = *tern_node_codes(n);
-        q.rows = block_rows(i, rows);
-        q.codes += i * q.stride;
-        q.scale += i;
-        q.sum += i;
-        tern_glu(f, gate->val + i * cols, up->val + i * cols, q.rows * cols, a);
-        tern_rmsnorm_quantize_rows(a, g ? g->val : NULL, eps, s->rstd + i, &q);
-    }
+    s->eps = eps;
+    glu_norm_value(t, n);
+    if (tern_tape_status(t) != TERN_OK) return NULL;
     tern_tape_show_codes(t, n);
     return n->out;
 }

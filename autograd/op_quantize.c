@@ -33,9 +33,20 @@ tern_var *tern_op_quantize(tern_tape *t, tern_var *x)
     return n->out;
 }
 
+static void rmsnorm_quantize_value(tern_tape *t, tern_node *n)
+{
+    const tern_var *x = n->in[0], *gain = n->in[1];
+    float *rstd = n->saved;
+    (void)t;
+    tern_rmsnorm_quantize_rows(x->val, gain ? gain->val : NULL, rstd[x->rows], rstd,
+                               tern_node_codes(n));
+}
+
 static const tern_op rmsnorm_quantize_op = {.name = "rmsnorm_quantize",
                                             .backward = tern_norm_backward,
-                                            .reads = TERN_READS_IN0};
+                                            .value = rmsnorm_quantize_value,
+                                            .reads = TERN_READS_IN0,
+                                            .quantises = true};
 
 tern_var *tern_op_rmsnorm_quantize(tern_tape *t, tern_var *x, tern_param *gain,
                                    float eps)
@@ -45,10 +56,11 @@ tern_var *tern_op_rmsnorm_quantize(tern_tape *t, tern_var *x, tern_param *gain,
     if (!tern_tape_wants(t, op, x) || !tern_norm_check(t, op, x->cols, gain, eps, &g))
         return NULL;
     tern_node *n = tern_tape_push_codes(t, op, (tern_inputs){{x, g}}, x->rows, x->cols,
-                                        (size_t)x->rows * sizeof(float));
+                                        (size_t)(x->rows + 1) * sizeof(float));
     if (!n) return NULL;
-    tern_rmsnorm_quantize_rows(x->val, g ? g->val : NULL, eps, n->saved,
-                               tern_node_codes(n));
+    float *rstd = n->saved; /* and, behind the rows, eps for the next time */
+    rstd[x->rows] = eps;
+    rmsnorm_quantize_value(t, n);
     tern_tape_show_codes(t, n);
     return n->out;
 }

@@ -24,8 +24,9 @@ static void rope_backward(tern_tape *t, tern_node *n)
     if (dx == dy) tern_tape_give_grad(t, x, n);
 }
 
-static void rope_value(tern_node *n)
+static void rope_value(tern_tape *t, tern_node *n)
 {
+    (void)t;
     const saved_rope *s = n->saved;
     const tern_var *x = n->in[0];
     tern_rope_rows(x->val, (size_t)x->rows, (size_t)x->cols / s->head_dim, s->head_dim,
@@ -52,6 +53,6 @@ tern_var *tern_op_rope(tern_tape *t, tern_var *x, int64_t time, int64_t head_dim
     if (!n) return NULL;
     saved_rope *s = n->saved;
     *s = (saved_rope){(size_t)time, (size_t)head_dim, cos, sin};
-    rope_value(n);
+    rope_value(t, n);
     return n->out;
 }

@@ -15,9 +15,9 @@
  * With recompute on, a released value whose op can make it again gives its block back
  * though backward will read it, and the walk makes it anew before its first reader:
  *
- *     forward     codes --bitlinear--> q' --rope--> q --attention--> o
- *                 kept                 given back                    kept
- *     walk, at attention:    q = rope(bitlinear(codes)), q' given back again */
+ *     forward    x --norm--> codes --bitlinear--> q' --rope--> q --attention--> o
+ *                kept        given back .......................                kept
+ *     walk, at attention: codes, q', q; q' given back again, codes when q' is done */
 #include "autograd/node.h"
 
 #include <inttypes.h>
@@ -260,6 +260,31 @@ static bool take_block(tern_tape *t, const tern_op *op, tern_var *v, size_t byte
     return true;
 }
 
+/* One block: the struct, the codes, the scales, the sums. */
+static bool take_codes(tern_tape *t, const tern_op *op, tern_var *v)
+{
+    const size_t m = (size_t)v->rows, stride = tern_qrows_stride((size_t)v->cols);
+    const size_t head = (sizeof(tern_qrows) + TERN_ALIGN - 1) / TERN_ALIGN * TERN_ALIGN;
+    if (!take_block(t, op, v,
+                    head + m * stride + m * (sizeof(float) + sizeof(int32_t))))
+        return false;
+    char *block = v->block;
+    tern_qrows *q = v->block;
+    *q = (tern_qrows){.rows = m, .cols = (size_t)v->cols, .stride = stride};
+    q->codes = (int8_t *)(block + head);
+    q->scale = (float *)(block + head + m * stride);
+    q->sum = (int32_t *)(block + head + m * stride + m * sizeof(float));
+    v->codes = q;
+    return true;
+}
+
+static bool take_floats(tern_tape *t, const tern_op *op, tern_var *v)
+{
+    if (!take_block(t, op, v, tern_var_count(v) * sizeof(float))) return false;
+    v->val = v->block;
+    return true;
+}
+
 static tern_var *borrow(tern_tape *t, int64_t rows, int64_t cols, const float *data,
                         bool needs_grad)
 {
@@ -352,14 +377,12 @@ static bool repeatable(const tern_tape *t, const tern_node *n)
 /* Make the value of v again if it has been given back; first those it comes from. */
 static void revive(tern_tape *t, tern_var *v)
 {
-    if (!v || v->val || !v->maker) return;
+    if (!v || v->val || v->codes || !v->maker) return;
     tern_node *n = v->maker;
     for (int i = 0; i < TERN_NODE_INPUTS; i++) revive(t, n->in[i]);
-    if (t->status != TERN_OK ||
-        !take_block(t, n->op, v, tern_var_count(v) * sizeof(float)))
-        return;
-    v->val = v->block;
-    n->op->value(n);
+    if (t->status != TERN_OK) return;
+    if (!(n->op->quantises ? take_codes : take_floats)(t, n->op, v)) return;
+    n->op->value(t, n);
     for (int i = 0; i < TERN_NODE_INPUTS; i++)
         if (n->in[i]) settle(t, n->in[i]);
 }
@@ -419,9 +442,7 @@ tern_node *tern_tape_push(tern_tape *t, const tern_op *op, tern_inputs in, int64
                           int64_t cols, size_t saved)
 {
     tern_node *n = new_node(t, op, in, rows, cols, saved);
-    if (!n || !take_block(t, op, n->out, tern_var_count(n->out) * sizeof(float)))
-        return NULL;
-    n->out->val = n->out->block;
+    if (!n || !take_floats(t, op, n->out)) return NULL;
     record(t, n);
     return n;
 }
@@ -431,19 +452,7 @@ tern_node *tern_tape_push_codes(tern_tape *t, const tern_op *op, tern_inputs in,
 {
     tern_node *n = new_node(t, op, in, rows, cols, saved);
     if (!n) return NULL;
-    const size_t m = (size_t)rows, stride = tern_qrows_stride((size_t)cols);
-    /* One block: the struct, the codes, the scales, the sums. */
-    const size_t head = (sizeof(tern_qrows) + TERN_ALIGN - 1) / TERN_ALIGN * TERN_ALIGN;
-    if (!take_block(t, op, n->out,
-                    head + m * stride + m * (sizeof(float) + sizeof(int32_t))))
-        return NULL;
-    char *block = n->out->block;
-    tern_qrows *q = n->out->block;
-    *q = (tern_qrows){.rows = m, .cols = (size_t)cols, .stride = stride};
-    q->codes = (int8_t *)(block + head);
-    q->scale = (float *)(block + head + m * stride);
-    q->sum = (int32_t *)(block + head + m * stride + m * sizeof(float));
-    n->out->codes = q;
+    if (!take_codes(t, op, n->out)) return NULL;
     record(t, n);
     return n;
 }
