@@ -24,7 +24,7 @@
 
 enum {
     BLOCK_ROWS = 512,                    /* dequantised at once */
-    CHUNK_ROWS = 8 * TERN_GRAD16_TOKENS, /* in 16 bits at once: bounds the scratch */
+    CHUNK_ROWS = 4 * TERN_GRAD16_TOKENS, /* in 16 bits at once: bounds the scratch */
 };
 
 static void bitlinear_value(tern_tape *t, tern_node *n)
