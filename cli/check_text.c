@@ -5,26 +5,12 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "cli/heldout.h"
 #include "cli/run_data.h"
-
-static tern_status check_vocab(const tern_checkpoint *c, const tern_dataset *d)
-{
-    const tern_tokenizer *ours = tern_checkpoint_tokenizer(c);
-    const tern_tokenizer *theirs = tern_dataset_tokenizer(d);
-    const int64_t vocab = tern_checkpoint_config(c)->model.vocab;
-    if (ours)
-        return tern_same_tokenizer(tern_dataset_name(d), theirs,
-                                   tern_checkpoint_path(c), ours);
-    if (tern_tokenizer_vocab(theirs) <= vocab) return TERN_OK;
-    return tern_fail(TERN_EARG, "%s: its tokenizer has more ids than %s knows (%lld)",
-                     tern_dataset_name(d), tern_checkpoint_path(c), (long long)vocab);
-}
 
 static tern_status read_dataset(const tern_checkpoint *c, const tern_dataset *d,
                                 int64_t count, tern_check_text *out)
 {
-    TERN_TRY(check_vocab(c, d));
+    TERN_TRY(tern_run_data_suits(c, d));
     const tern_split split =
         tern_dataset_tokens(d, TERN_VAL) > 1 ? TERN_VAL : TERN_TRAIN;
     const int64_t have = tern_dataset_tokens(d, split);

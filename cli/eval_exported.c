@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/window.h"
 #include "cli/heldout.h"
 #include "cli/model_file.h"
 #include "kernels/rows.h"
@@ -51,15 +52,14 @@ static tern_status score(scorer *c, const int32_t *ids, int64_t count,
 {
     double total = 0.0;
     for (int64_t done = 0; done + 1 < count;) {
-        const int64_t fresh = done ? c->stride : c->window, skip = c->window - fresh;
-        const int64_t left = count - 1 - done, scored = left < fresh ? left : fresh;
-        const int64_t at = done - skip, n = skip + scored;
+        const tern_window w = tern_window_next(done, count - 1, c->window, c->stride);
+        const int32_t *at = ids + w.start;
         tern_session_truncate(c->session, 0);
-        TERN_TRY(tern_session_eval_all(c->session, ids + at, n, c->logits));
-        tern_cross_entropy_rows(c->logits, ids + at + 1, (size_t)n, (size_t)c->vocab,
+        TERN_TRY(tern_session_eval_all(c->session, at, w.time, c->logits));
+        tern_cross_entropy_rows(c->logits, at + 1, (size_t)w.time, (size_t)c->vocab,
                                 c->losses, c->lse);
-        for (int64_t i = skip; i < n; i++) total += (double)c->losses[i];
-        done += scored;
+        for (int64_t i = w.skip; i < w.time; i++) total += (double)c->losses[i];
+        done += w.time - w.skip;
         progress((double)done / (double)count, user);
     }
     *sum = total;

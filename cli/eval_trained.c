@@ -18,7 +18,6 @@ tern_status tern_eval_trained(const char *run, bool best, const tern_eval_text *
 #else
 
 #include "autograd/tape.h"
-#include "cli/heldout.h"
 #include "cli/run_data.h"
 #include "train/eval.h"
 #include "train/trainer.h"
@@ -56,10 +55,7 @@ static tern_status open_text(const tern_checkpoint *c, const char *run,
     }
     tern_run_of(run, of);
     TERN_TRY(tern_run_data_open(of, data, &d));
-    const tern_status s =
-        t ? tern_same_tokenizer(tern_dataset_name(d), tern_dataset_tokenizer(d),
-                                tern_checkpoint_path(c), t)
-          : TERN_OK; /* tern_eval compares the vocabularies */
+    const tern_status s = tern_run_data_suits(c, d);
     if (s == TERN_OK)
         *out = d;
     else

@@ -5,11 +5,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "cli/corpus.h"
+#include "cli/heldout.h"
 #include "train/trainer.h"
 
 /* --- a new run --- */
@@ -139,25 +139,31 @@ tern_status tern_run_data_open(const char *dir, const char *data, tern_dataset *
     return TERN_OK;
 }
 
-static bool same_file(const char *a, const char *b)
-{
-    struct stat x, y;
-    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev &&
-           x.st_ino == y.st_ino;
-}
-
 tern_status tern_run_data_moved(const char *dir, const char *data)
 {
     char own[TERN_PATH_MAX], path[TERN_PATH_MAX], *remembered = NULL;
     TERN_TRY(tern_path_join(own, dir, "data.h5"));
     TERN_TRY(tern_path_join(path, dir, "data.path"));
-    if (same_file(own, data)) { /* it moves with the run */
+    if (tern_same_file(own, data)) { /* it moves with the run */
         (void)unlink(path);
         return TERN_OK;
     }
     if (tern_file_exists(path))
         TERN_TRY(tern_file_read(path, TERN_PATH_MAX, &remembered, NULL));
-    const bool known = remembered && same_file(remembered, data);
+    const bool known = remembered && tern_same_file(remembered, data);
     free(remembered);
     return known ? TERN_OK : write_data_path(dir, data);
+}
+
+tern_status tern_run_data_suits(const tern_checkpoint *c, const tern_dataset *d)
+{
+    const tern_tokenizer *ours = tern_checkpoint_tokenizer(c);
+    const tern_tokenizer *theirs = tern_dataset_tokenizer(d);
+    const int64_t vocab = tern_checkpoint_config(c)->model.vocab;
+    if (ours)
+        return tern_same_tokenizer(tern_dataset_name(d), theirs,
+                                   tern_checkpoint_path(c), ours);
+    if (tern_tokenizer_vocab(theirs) <= vocab) return TERN_OK;
+    return tern_fail(TERN_EARG, "%s: its tokenizer has more ids than %s knows (%lld)",
+                     tern_dataset_name(d), tern_checkpoint_path(c), (long long)vocab);
 }

@@ -10,7 +10,7 @@
 
 #include "base/file.h"
 #include "data/dataset.h"
-#include "train/config.h"
+#include "train/checkpoint.h"
 
 /* What a start has put into the directory of a run that does not exist yet. */
 typedef struct tern_run_start {
@@ -32,6 +32,10 @@ void tern_run_start_end(tern_run_start *r, bool there_is_a_run);
 
 /* For an existing run: `data` if given, else what the run remembers. */
 tern_status tern_run_data_open(const char *dir, const char *data, tern_dataset **out);
+
+/* TERN_EARG unless d was made with the tokenizer of c or, where c has none, knows no
+ * more ids than its model. */
+tern_status tern_run_data_suits(const tern_checkpoint *c, const tern_dataset *d);
 
 /* After the run has accepted `data` as its dataset: remember where it is now, so that
  * one that has moved is found without --data. */

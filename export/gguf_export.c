@@ -64,15 +64,13 @@ static tern_status fill_tensor(void *user, uint8_t *out, size_t bytes)
         return tern_fail(TERN_EMEM, "tensor %s: out of memory", p->name);
     }
     for (int64_t r = 0; r < p->rows; r++, out += row_bytes) {
-        const int64_t from =
-            j->head_dim ? (int64_t)tern_gguf_rotary_row((size_t)r, (size_t)j->head_dim)
-                        : r;
+        const size_t from = tern_gguf_rotary_row((size_t)r, (size_t)j->head_dim);
         if (p->form != TERN_FORM_TERNARY) {
-            const float *row = tern_param_forward(p) + (size_t)from * cols;
+            const float *row = tern_param_forward(p) + from * cols;
             tern_encode_floats(j->type, row, cols, out);
             continue;
         }
-        tern_ternary_unpack_row(&p->ternary, (size_t)from, trits);
+        tern_ternary_unpack_row(&p->ternary, from, trits);
         if (tern_ggml_is_ternary(j->type)) {
             tern_encode_trits(j->type, trits, cols, p->ternary.scale, out);
             continue;

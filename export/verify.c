@@ -78,8 +78,7 @@ static tern_status compare_matrix(const verifier *v, const tern_param *p,
     bool scale_differs = false;
     for (int64_t r = 0; s == TERN_OK && r < p->rows; r++) {
         const uint8_t *in = file->data + (size_t)r * row_bytes;
-        const size_t row =
-            head_dim ? tern_gguf_rotary_row((size_t)r, (size_t)head_dim) : (size_t)r;
+        const size_t row = tern_gguf_rotary_row((size_t)r, (size_t)head_dim);
         float scale = p->ternary.scale;
         tern_ternary_unpack_row(&p->ternary, row, ours);
         if (tern_ggml_is_ternary(file->type)) {
@@ -119,7 +118,7 @@ static tern_status compare_floats(const tern_param *p, const tern_gguf_tensor *f
     float *values = malloc(cols * sizeof *values);
     if (!values) return tern_fail(TERN_EMEM, "out of memory");
     for (size_t r = 0; r < rows; r++) {
-        const size_t row = head_dim ? tern_gguf_rotary_row(r, (size_t)head_dim) : r;
+        const size_t row = tern_gguf_rotary_row(r, (size_t)head_dim);
         const float *ours = tern_param_forward(p) + row * cols;
         tern_decode_floats(file->type, file->data + r * (file->bytes / rows), cols,
                            values);

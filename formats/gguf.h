@@ -141,9 +141,11 @@ tern_status tern_gguf_write_checked(tern_gguf_writer *w, const char *path,
 /* --- rotary pairs --- */
 
 /* llama.cpp's arch llama turns neighbours (2i, 2i + 1) of a head, tern (i, i + d / 2):
- * row r of the file's attn_q and attn_k is row tern_gguf_rotary_row() of tern's. */
+ * row r of the file's attn_q and attn_k is row tern_gguf_rotary_row() of tern's.
+ * head_dim 0: of a matrix without rotary pairs, whose rows stay where they are. */
 static inline size_t tern_gguf_rotary_row(size_t r, size_t head_dim)
 {
+    if (head_dim == 0) return r;
     const size_t in_head = r % head_dim;
     return r - in_head + in_head % 2 * (head_dim / 2) + in_head / 2;
 }

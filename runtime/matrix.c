@@ -32,12 +32,6 @@ static tern_status wrong_type(const char *path, const tern_gguf_tensor *t,
                      path, t->name, tern_ggml_name(t->type), wanted);
 }
 
-/* The row of tern's order that row r of the file is. */
-static size_t place_of_row(size_t r, size_t head_dim)
-{
-    return head_dim ? tern_gguf_rotary_row(r, head_dim) : r;
-}
-
 /* --- ternary --- */
 
 /* A tensor on its way to codes. */
@@ -114,7 +108,7 @@ static tern_status unpack(const unpacking *u, size_t rows, size_t head_dim, int8
     size_t bad = rows; /* the first row that failed */
 #pragma omp parallel for num_threads(tern_threads()) reduction(min : bad)
     for (size_t r = 0; r < rows; r++) {
-        int8_t *row = t + place_of_row(r, head_dim) * u->cols;
+        int8_t *row = t + tern_gguf_rotary_row(r, head_dim) * u->cols;
         if (unpack_row(u, r, row, &scale[r]) != TERN_OK && r < bad) bad = r;
     }
     /* Its message waits in the thread that met it: fail again, in this one. */
@@ -196,7 +190,8 @@ static void *copy_rows(const tern_gguf_tensor *t, size_t rows, size_t head_dim)
     const size_t bytes = t->bytes / rows;
     uint8_t *copy = tern_calloc(t->bytes, 1);
     for (size_t r = 0; copy && r < rows; r++)
-        memcpy(copy + place_of_row(r, head_dim) * bytes, t->data + r * bytes, bytes);
+        memcpy(copy + tern_gguf_rotary_row(r, head_dim) * bytes, t->data + r * bytes,
+               bytes);
     return copy;
 }
 
@@ -208,7 +203,7 @@ static void *widen_rows(const tern_gguf_tensor *t, size_t rows, size_t cols,
     float *wide = tern_calloc(rows * cols, sizeof *wide);
     for (size_t r = 0; wide && r < rows; r++)
         tern_decode_floats(t->type, t->data + r * bytes, cols,
-                           wide + place_of_row(r, head_dim) * cols);
+                           wide + tern_gguf_rotary_row(r, head_dim) * cols);
     return wide;
 }
 

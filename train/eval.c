@@ -8,7 +8,9 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/window.h"
 #include "kernels/rows.h"
 
 enum {
@@ -22,7 +24,7 @@ typedef struct evaluation {
     const tern_dataset *data;
     tern_split split;
     int64_t time, stride; /* length of a window, tokens from one to the next */
-    int32_t *ids, *next;  /* a batch of inputs and of what follows each */
+    int32_t *ids, *next;  /* a batch of inputs, one more, and what follows each */
     float *losses, *lse;  /* of each row of a batch */
 } evaluation;
 
@@ -31,34 +33,30 @@ static int64_t least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* Windows of one length, from token `start` on, each `stride` after the last; the first
- * `skip` tokens of each are read only. */
-typedef struct windows {
-    int64_t start, count, time, skip;
-} windows;
-
-static tern_status read_windows(const evaluation *e, const windows *w)
+/* `count` windows like w, each `stride` after the last. */
+static tern_status read_windows(const evaluation *e, const tern_window *w,
+                                int64_t count)
 {
-    for (int64_t i = 0; i < w->count; i++) {
+    for (int64_t i = 0; i < count; i++) {
+        int32_t *ids = e->ids + i * w->time;
         const int64_t at = w->start + i * e->stride;
-        TERN_TRY(
-            tern_dataset_read(e->data, e->split, at, w->time, e->ids + i * w->time));
-        TERN_TRY(tern_dataset_read(e->data, e->split, at + 1, w->time,
-                                   e->next + i * w->time));
+        /* One id more than the window has: the next window overwrites it. */
+        TERN_TRY(tern_dataset_read(e->data, e->split, at, w->time + 1, ids));
+        memcpy(e->next + i * w->time, ids + 1, (size_t)w->time * sizeof *ids);
     }
     return TERN_OK;
 }
 
 /* Adds up the nats of the scored tokens, and the bytes they stand for. */
-static tern_status score(const evaluation *e, const windows *w, double *nats,
-                         int64_t *bytes)
+static tern_status score(const evaluation *e, const tern_window *w, int64_t count,
+                         double *nats, int64_t *bytes)
 {
     const tern_tokenizer *t = tern_dataset_tokenizer(e->data);
-    const int64_t rows = w->count * w->time;
-    TERN_TRY(read_windows(e, w));
+    const int64_t rows = count * w->time;
+    TERN_TRY(read_windows(e, w, count));
     tern_tape_reset(e->tape);
     const tern_var *logits =
-        tern_model_logits(e->tape, e->model, e->ids, w->count, w->time, 0.0f);
+        tern_model_logits(e->tape, e->model, e->ids, count, w->time, 0.0f);
     if (!logits)
         return tern_fail(tern_tape_status(e->tape), "%s: %s",
                          tern_dataset_name(e->data), tern_tape_message(e->tape));
@@ -86,17 +84,12 @@ static tern_status score_all(const evaluation *e, int64_t tokens,
 {
     const int64_t batch = windows_at_once(tern_model_spec(e->model));
     for (int64_t done = 0; done < tokens;) {
-        const int64_t left = tokens - done;
-        /* The first window has nothing before it, and is scored whole. */
-        const int64_t fresh = done ? e->stride : e->time, skip = e->time - fresh;
-        const int64_t whole = least(done ? batch : 1, left / fresh);
-        /* What is left at the end is one shorter window. */
-        const windows w = {.start = done - skip,
-                           .count = whole ? whole : 1,
-                           .time = whole ? e->time : skip + left,
-                           .skip = skip};
-        TERN_TRY(score(e, &w, nats, bytes));
-        done += whole ? whole * fresh : left;
+        const tern_window w = tern_window_next(done, tokens, e->time, e->stride);
+        /* Those between the first and a shorter last one are alike. */
+        const bool alike = done > 0 && w.time == e->time;
+        const int64_t count = alike ? least(batch, (tokens - done) / e->stride) : 1;
+        TERN_TRY(score(e, &w, count, nats, bytes));
+        done += count * (w.time - w.skip);
         if (progress) progress((double)done / (double)tokens, user);
     }
     return TERN_OK;
@@ -152,7 +145,7 @@ tern_status tern_eval(tern_tape *tape, tern_model *m, const tern_dataset *d,
                     .split = split,
                     .time = s->context,
                     .stride = stride ? stride : s->context,
-                    .ids = malloc(rows * sizeof *e.ids),
+                    .ids = malloc((rows + 1) * sizeof *e.ids),
                     .next = malloc(rows * sizeof *e.next),
                     .losses = malloc(rows * sizeof *e.losses),
                     .lse = malloc(rows * sizeof *e.lse)};

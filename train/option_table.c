@@ -86,9 +86,8 @@ static const tern_option table[] = {
     /* --- optim --- */
     {"optim", "kind", TERN_OPT_CHOICE, AT(optim.kind), 0, 0, 0, "adamw sgd muon",
      "adamw",
-     "the optimizer; muon gives matrices between layers orthogonal updates, and the "
-     "rest "
-     "to adamw"},
+     "the optimizer; muon gives matrices between layers orthogonal updates, and "
+     "the rest to adamw"},
     {"optim", "lr", TERN_OPT_REAL, AT(schedule.lr), 0, 1000, ABOVE | LIVE, NULL, "1e-3",
      "peak learning rate"},
     {"optim", "min_lr", TERN_OPT_REAL, AT(schedule.min_lr), 0, 1000, LIVE, NULL, "1e-4",

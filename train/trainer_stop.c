@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "kernels/rows.h"
 #include "train/number.h"
 #include "train/run_dir.h"
 #include "train/trainer_parts.h"
@@ -19,8 +20,9 @@ static bool weights_are_finite(const tern_params *list)
 {
     for (size_t i = 0; i < list->count; i++) {
         const tern_param *p = list->items[i];
-        for (int64_t k = 0; k < p->rows * p->cols; k++)
-            if (!isfinite(p->val[k])) return false;
+        /* In double, finite floats cannot add up to an infinity. */
+        if (!isfinite(tern_sum_squares(p->val, (size_t)(p->rows * p->cols))))
+            return false;
     }
     return true;
 }
