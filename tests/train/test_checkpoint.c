@@ -177,7 +177,7 @@ static const char script[] =
     "assert text(a['tokenizer']).lstrip().startswith('{')\n"
     "names = []\n"
     "f['params'].visititems(lambda n, o: names.append(n) if hasattr(o, 'shape') else "
-    "0)\n"
+    "None)\n"
     "assert len(names) == 1 + 2 * 11 + 1, names\n"
     "w = f['params/layers/1/attn/wq']\n"
     "assert w.shape == (32, 32) and w.dtype == np.float32\n"
