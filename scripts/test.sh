@@ -52,10 +52,10 @@ build sanitize -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=RelWithDebInfo \
 # Criterion prints a leak and passes all the same: the logs tell.
 leaks=$PWD/$out/leaks
 rm -rf "$leaks" && mkdir -p "$leaks"
-# use_tls=0: LeakSanitizer crashes, and fails the test, where it looks for pointers in the
-# thread-local memory of libraries that were opened while running (OpenBLAS).
-ASAN_OPTIONS="log_path=$leaks/asan:detect_leaks=1" \
-    LSAN_OPTIONS="suppressions=$PWD/tests/lsan.supp:print_suppressions=0:use_tls=0" \
+# intercept_tls_get_addr=0: LeakSanitizer crashes, and fails the test, where it looks for
+# pointers in the thread-local memory of libraries that were opened while running (OpenBLAS).
+ASAN_OPTIONS="log_path=$leaks/asan:detect_leaks=1:intercept_tls_get_addr=0" \
+    LSAN_OPTIONS="suppressions=$PWD/tests/lsan.supp:print_suppressions=0" \
     UBSAN_OPTIONS="print_stacktrace=1" \
     quietly sanitize -LE slow
 # LeakSanitizer's own tracer can crash beside OpenMP threads ("Tracer caught signal"):
