@@ -13,6 +13,7 @@
 #include "layers/model.h"
 #include "optim/optim.h"
 #include "train/config.h"
+#include "train/gradients.h"
 
 enum { MAX_STEPS = 10000, WARM_UP = 2, CHARACTERS = 65 };
 /* A median that comes out the same the next time. Who says --seconds may want less. */
@@ -67,7 +68,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     }
 }
 
-/* Milliseconds of one step; of all its micro-batches. */
+/* Milliseconds of one step; of all its batches. */
 typedef struct timing {
     double forward, backward, optimizer, total;
 } timing;
@@ -78,7 +79,7 @@ typedef struct bench {
     tern_model *model;
     tern_optim *optim;
     tern_tape *tape;
-    int32_t *ids; /* inputs, then targets, of one micro-batch */
+    int32_t *ids; /* inputs, then targets, of one batch */
     timing *steps;
     size_t count;
 } bench;
@@ -137,34 +138,20 @@ static void bench_free(bench *b)
     free(b->steps);
 }
 
-/* Forward and backward of one micro-batch, as the trainer does it. */
-static tern_status one_batch(bench *b, uint64_t index, timing *out)
-{
-    const tern_config *c = &b->config;
-    const double t0 = tern_seconds();
-    tern_tape_reset(b->tape);
-    tern_tape_set_random(b->tape, c->seed, index, true);
-    tern_var *loss =
-        tern_model_loss(b->tape, b->model, b->ids, b->ids + c->batch * c->model.context,
-                        c->batch, c->model.context, c->dropout);
-    const double t1 = tern_seconds();
-    if (tern_tape_backward_scaled(b->tape, loss, 1.0f / (float)c->accumulate) !=
-        TERN_OK)
-        return tern_fail(tern_tape_status(b->tape), "%s", tern_tape_message(b->tape));
-    out->forward += 1e3 * (t1 - t0);
-    out->backward += 1e3 * (tern_seconds() - t1);
-    return TERN_OK;
-}
-
 static tern_status one_step(bench *b, timing *out)
 {
     const tern_config *c = &b->config;
     tern_params *p = tern_model_params(b->model);
     const uint64_t first = (uint64_t)b->count * (uint64_t)c->accumulate;
     const double began = tern_seconds();
-    *out = (timing){0};
-    for (int64_t i = 0; i < c->accumulate; i++)
-        TERN_TRY(one_batch(b, first + (uint64_t)i, out));
+    tern_pass_seconds passes = {0};
+    for (int64_t i = 0; i < c->accumulate; i++) {
+        double loss;
+        const tern_status s =
+            tern_batch_gradients(b->tape, b->model, c, first + (uint64_t)i, b->ids,
+                                 b->ids + c->batch * c->model.context, &loss, &passes);
+        if (s != TERN_OK) return tern_fail(s, "%s", tern_tape_message(b->tape));
+    }
     const double since = tern_seconds();
     const double norm = tern_grad_norm(p->items, p->count);
     TERN_TRY(tern_optim_step(b->optim, (int64_t)b->count + 1, (float)c->schedule.lr,
@@ -172,8 +159,10 @@ static tern_status one_step(bench *b, timing *out)
                              tern_clip_scale(norm, c->clip)));
     tern_params_zero_grad(p);
     const double now = tern_seconds();
-    out->optimizer = 1e3 * (now - since);
-    out->total = 1e3 * (now - began);
+    *out = (timing){.forward = 1e3 * passes.forward,
+                    .backward = 1e3 * passes.backward,
+                    .optimizer = 1e3 * (now - since),
+                    .total = 1e3 * (now - began)};
     return TERN_OK;
 }
 

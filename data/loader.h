@@ -27,7 +27,7 @@ tern_status tern_loader_init(tern_loader *l, const tern_dataset *d, tern_split s
                              tern_order order);
 
 /* inputs and targets, each (batch, context): targets are the inputs one token later.
- * `index` counts micro-batches from 0 (step * accumulate + i). */
+ * `index` counts batches from 0 (step * accumulate + i). */
 tern_status tern_loader_batch(const tern_loader *l, uint64_t index, int32_t *inputs,
                               int32_t *targets);
 

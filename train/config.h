@@ -11,7 +11,7 @@
  *   model.  arch quant activation embed tied vocab width layers heads kv_heads head_dim
  *           ffn context rope_theta norm_eps dropout init_std
  *   data.   tokenizer val order
- *   train.  steps batch accumulate seed backward recompute eval_every
+ *   train.  steps batch accumulate micro_batch seed backward recompute eval_every
  *           eval_tokens eval_stride checkpoint_every keep log_every
  *   optim.  kind lr min_lr lr2 schedule warmup decay weight_decay beta1 beta2 eps
  *           momentum nesterov clip
@@ -40,7 +40,8 @@ typedef struct tern_config {
     double val;                         /* fraction of the corpus held out */
     tern_order order;
 
-    int64_t steps, batch, accumulate; /* batch: sequences per micro-batch */
+    int64_t steps, batch, accumulate; /* batch: sequences */
+    int64_t micro_batch;              /* sequences of a pass; 0: see gradients.h */
     uint64_t seed;
     tern_backward backward;
     bool recompute;

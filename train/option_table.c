@@ -59,16 +59,19 @@ static const tern_option table[] = {
     {"train", "steps", TERN_OPT_INT, AT(steps), 1, 1e12, LIVE, NULL, "1000",
      "optimizer steps in all"},
     {"train", "batch", TERN_OPT_INT, AT(batch), 1, 1 << 16, 0, NULL, "16",
-     "sequences that go through the model at once"},
+     "sequences of a batch"},
     {"train", "accumulate", TERN_OPT_INT, AT(accumulate), 1, 1 << 16, 0, NULL, "1",
      "batches whose gradients are averaged into one step"},
+    {"train", "micro_batch", TERN_OPT_INT, AT(micro_batch), 0, 1 << 16, 0, NULL, "0",
+     "sequences that go through the model at once, which costs memory; 0: as many as "
+     "make 512 tokens. More may be faster with many threads"},
     {"train", "seed", TERN_OPT_SEED, AT(seed), 0, 9007199254740992.0, 0, NULL, "1337",
      "decides initial weights, order of the data, dropout"},
     {"train", "backward", TERN_OPT_CHOICE, AT(backward), 0, 0, 0, "float32 int16",
      "int16",
      "arithmetic of the ternary layers' gradients: int16 rounds what comes in to 16 "
      "bits and takes half the time"},
-    {"train", "recompute", TERN_OPT_BOOL, AT(recompute), 0, 0, LIVE, NULL, "true",
+    {"train", "recompute", TERN_OPT_BOOL, AT(recompute), 0, 0, LIVE, NULL, "false",
      "compute cheap values again for the gradients instead of keeping them: less "
      "memory, the same numbers"},
     {"train", "eval_every", TERN_OPT_INT, AT(eval_every), 0, 1e12, LIVE, NULL, "250",

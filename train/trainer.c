@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "train/gradients.h"
 #include "train/run_dir.h"
 #include "train/trainer_parts.h"
 
@@ -225,22 +226,19 @@ static bool eval_is_due(const tern_trainer *t)
 
 /* --- one step --- */
 
-/* Gradients of one step, summed over the micro-batches, each scaled to its part. */
+/* Gradients of one step: the mean over its batches. */
 static tern_status gradients(tern_trainer *t, double *loss)
 {
     const tern_config *c = &t->config;
-    const float part = 1.0f / (float)c->accumulate;
     double sum = 0.0;
     tern_params_zero_grad(tern_model_params(t->model));
     for (int64_t i = 0; i < c->accumulate; i++) {
         const uint64_t index = (uint64_t)(t->state.step * c->accumulate + i);
         TERN_TRY(tern_loader_batch(&t->loader, index, t->inputs, t->targets));
-        tern_tape_reset(t->tape);
-        tern_tape_set_random(t->tape, c->seed, index, true);
-        tern_var *l = tern_model_loss(t->tape, t->model, t->inputs, t->targets,
-                                      c->batch, c->model.context, c->dropout);
-        if (l) sum += (double)l->val[0];
-        const tern_status s = tern_tape_backward_scaled(t->tape, l, part);
+        double mean;
+        const tern_status s = tern_batch_gradients(t->tape, t->model, c, index,
+                                                   t->inputs, t->targets, &mean, NULL);
+        sum += mean;
         if (s != TERN_OK)
             return tern_fail(s, "step %" PRId64 ": %s", t->state.step + 1,
                              tern_tape_message(t->tape));

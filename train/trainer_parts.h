@@ -16,7 +16,7 @@ struct tern_trainer {
     tern_model *model;
     tern_optim *optim;
     tern_tape *tape;
-    int32_t *inputs, *targets; /* one micro-batch */
+    int32_t *inputs, *targets; /* one batch */
     tern_metrics metrics;
     tern_progress_state state;
     int64_t saved; /* step of the newest checkpoint file, -1: none */

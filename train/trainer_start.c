@@ -56,7 +56,8 @@ static tern_status build(tern_trainer *t)
     t->inputs = malloc(tokens * sizeof *t->inputs);
     t->targets = malloc(tokens * sizeof *t->targets);
     if (!t->tape || !t->inputs || !t->targets)
-        return tern_fail(TERN_EMEM, "trainer: out of memory; lower train.batch");
+        return tern_fail(TERN_EMEM,
+                         "trainer: out of memory; set train.micro_batch to 1");
     tern_tape_set_backward(t->tape, c->backward);
     tern_tape_set_recompute(t->tape, c->recompute);
     return TERN_OK;
