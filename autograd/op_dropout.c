@@ -17,10 +17,11 @@ typedef struct saved_draw {
 static void dropout_backward(tern_tape *t, tern_node *n)
 {
     const saved_draw *d = n->saved;
-    float *dx = tern_tape_grad(t, n->in[0]);
+    float beta;
+    float *dx = tern_tape_grad_beta(t, n->in[0], &beta);
     if (!dx) return;
-    tern_dropout_map(n->out->grad, tern_var_count(n->out), d->p, d->seed, d->key, 1,
-                     dx);
+    tern_dropout_map(n->out->grad, tern_var_count(n->out), d->p, d->seed, d->key,
+                     beta != 0.0f, dx);
 }
 
 static const tern_op dropout_op = {.name = "dropout", .backward = dropout_backward};

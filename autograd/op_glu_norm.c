@@ -52,8 +52,8 @@ static side side_of(tern_tape *t, tern_var *v)
 static const float *block_of(const side *s, size_t at, size_t count)
 {
     if (!s->copy) return s->val + at;
-    memcpy(s->copy, s->val + at, count * sizeof *s->copy);
-    memset(s->grad + at, 0, count * sizeof *s->grad);
+    tern_copy(s->val + at, count, s->copy);
+    tern_zero(count, s->grad + at);
     return s->copy;
 }
 
@@ -73,7 +73,7 @@ static void glu_norm_backward(tern_tape *t, tern_node *n)
         const float *g = block_of(&gate, at, m * cols),
                     *u = block_of(&up, at, m * cols);
         tern_glu(s->f, g, u, m * cols, a);
-        memset(da, 0, m * cols * sizeof *da);
+        tern_zero(m * cols, da);
         tern_rmsnorm_rows_backward(a, gain ? gain->val : NULL, s->rstd + i,
                                    n->out->grad + at, m, cols, da, dgain);
         tern_glu_backward(s->f, g, u, da, m * cols, gate.grad + at, up.grad + at);

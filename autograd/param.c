@@ -117,7 +117,7 @@ tern_status tern_param_refresh(tern_param *p)
 
 void tern_param_zero_grad(tern_param *p)
 {
-    if (p->grad) memset(p->grad, 0, count(p) * sizeof *p->grad);
+    if (p->grad) tern_zero(count(p), p->grad);
 }
 
 const float *tern_param_forward(const tern_param *p)

@@ -489,16 +489,16 @@ float *tern_tape_grad(tern_tape *t, tern_var *v)
 {
     float beta;
     float *g = tern_tape_grad_beta(t, v, &beta);
-    if (g && beta == 0.0f) memset(g, 0, tern_var_count(v) * sizeof *g);
+    if (g && beta == 0.0f) tern_zero(tern_var_count(v), g);
     return g;
 }
 
 float *tern_tape_grad_or_scratch(tern_tape *t, tern_var *v)
 {
     if (v->needs_grad) return tern_tape_grad(t, v);
-    const size_t bytes = tern_var_count(v) * sizeof(float);
-    float *g = tern_tape_scratch(t, bytes);
-    if (g) memset(g, 0, bytes);
+    const size_t n = tern_var_count(v);
+    float *g = tern_tape_scratch(t, n * sizeof *g);
+    if (g) tern_zero(n, g);
     return g;
 }
 
@@ -518,7 +518,7 @@ void tern_tape_add_grad(tern_tape *t, tern_var *v, const tern_node *n)
     float *g = tern_tape_grad_beta(t, v, &beta);
     if (!g) return;
     if (beta == 0.0f)
-        memcpy(g, n->out->grad, tern_var_count(v) * sizeof *g);
+        tern_copy(n->out->grad, tern_var_count(v), g);
     else
         tern_axpy(1.0f, n->out->grad, tern_var_count(v), g);
 }

@@ -12,6 +12,8 @@
 #endif
 #define TERN_KERNELS_FLOAT_BODY_H
 
+#include <string.h>
+
 #include "base/rng.h"
 #include "kernels/float_kernels.h"
 #include "kernels/unroll.h"
@@ -355,13 +357,25 @@ static void round_half(const float *x, size_t n, float *y)
 }
 
 /* Integer work, left to the compiler. */
-static void dropout(const float *x, uint64_t seed, uint64_t first, float p, float keep,
-                    bool add, size_t n, float *y)
+/* 16 random bits an element: one draw for four, whose lowest bits are the first's
+ * (machines are little-endian). Loops that a compiler makes vectors of. */
+static void dropout(const float *x, uint64_t seed, uint64_t first, uint32_t below,
+                    float keep, bool add, size_t n, float *y)
 {
-    for (size_t i = 0; i < n; i++) {
-        const float u = tern_rand_uniform(seed, TERN_STREAM_DROPOUT, first + i);
-        const float v = u >= p ? x[i] * keep : 0.0f;
-        y[i] = add ? y[i] + v : v;
+    enum { DRAWS = 64 };
+    uint64_t bits[DRAWS];
+    uint16_t u[4 * DRAWS];
+    for (size_t i = 0; i < n; i += 4 * DRAWS, x += 4 * DRAWS, y += 4 * DRAWS) {
+        for (size_t j = 0; j < DRAWS; j++)
+            bits[j] = tern_rand_u64(seed, TERN_STREAM_DROPOUT, (first + i) / 4 + j);
+        memcpy(u, bits, sizeof u);
+        const size_t count = n - i < 4 * DRAWS ? n - i : 4 * DRAWS;
+        if (add)
+            for (size_t j = 0; j < count; j++)
+                y[j] += u[j] >= below ? x[j] * keep : 0.0f;
+        else
+            for (size_t j = 0; j < count; j++)
+                y[j] = u[j] >= below ? x[j] * keep : 0.0f;
     }
 }
 

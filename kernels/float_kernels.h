@@ -84,9 +84,10 @@ typedef struct tern_float_kernels {
     void (*mul_add)(const float *a, const float *b, size_t n,
                     float *y); /* y += a * b */
     void (*round_half)(const float *x, size_t n, float *y);
-    /* y = or += x * keep where the draw of element first + i is >= p, else 0. */
-    void (*dropout)(const float *x, uint64_t seed, uint64_t first, float p, float keep,
-                    bool add, size_t n, float *y);
+    /* y = or += x * keep where the draw of element first + i, of 16 bits, is not below,
+     * else 0; first is a multiple of 4. */
+    void (*dropout)(const float *x, uint64_t seed, uint64_t first, uint32_t below,
+                    float keep, bool add, size_t n, float *y);
 
     /* --- softmax's gradients --- */
     /* dx += y * (dy - dot) */

@@ -33,9 +33,11 @@ enum {
     DEPTH = 256,            /* outputs of a pass of dX */
     FLUSH = 65536,          /* outputs whose sum cannot overflow */
     ROW_CHUNK = 192,        /* tokens that meet an unpacked strip of dX */
+    ROWS_WORTH = 96,        /* rows that pay for unpacking a strip once more */
     ROW_UNIT = 6,           /* rows a thread gets: the kernel's group */
-    COL_CHUNK = 64,         /* columns rounded at once */
     SLICES = 4,             /* of a block, so that a few blocks share out evenly */
+    SLICE_UNIT = 32,        /* rows it has a multiple of, but for the last */
+    FEW_ROWS = 4,           /* rows measured, then rounded */
     PARALLEL_MIN = 1 << 20, /* multiply-adds below which threads cost more */
     ROUND_MIN = 32768,      /* elements, likewise */
     LINE = 64,
@@ -76,7 +78,8 @@ size_t tern_grad16_bytes(size_t rows, size_t cols)
     const size_t blocks = block_count(rows);
     return round_up(rows * row_stride(cols) * sizeof(int16_t), LINE) +
            round_up(blocks * cols * TERN_GRAD16_TOKENS * sizeof(int16_t), LINE) +
-           (2 * rows + blocks * cols) * sizeof(float);
+           (2 * rows + blocks * cols) * sizeof(float) +
+           SLICES * blocks * cols * sizeof(uint32_t);
 }
 
 tern_grad16 tern_grad16_place(void *memory, size_t rows, size_t cols, bool input,
@@ -92,6 +95,7 @@ tern_grad16 tern_grad16_place(void *memory, size_t rows, size_t cols, bool input
     g.row_scale = (float *)(void *)at;
     g.inverse = g.row_scale + rows;
     g.col_scale = g.inverse + rows;
+    g.col_peaks = (uint32_t *)(void *)(g.col_scale + blocks * cols);
     return g;
 }
 
@@ -112,46 +116,75 @@ static float scale_of(uint32_t bits, float *step)
     return CODE_MAX / peak;
 }
 
-static void quantize_row(const float *dy, tern_grad16 *g, size_t r)
+/* What rounding knows of slice i of all: a fourth of a block's rows. */
+typedef struct slice {
+    size_t row, rows;
+    uint32_t *col; /* (cols) peaks of its columns, as bits */
+} slice;
+
+static slice slice_at(const tern_grad16 *g, size_t i)
 {
-    const tern_grad16_kernels *k = tern_grad16_active;
+    const size_t first = i / SLICES * TERN_GRAD16_TOKENS;
+    const size_t rows = least(TERN_GRAD16_TOKENS, g->rows - first);
+    const size_t row = tern_part_start(rows, SLICE_UNIT, i % SLICES, SLICES);
+    return (slice){.row = first + row,
+                   .rows =
+                       tern_part_start(rows, SLICE_UNIT, i % SLICES + 1, SLICES) - row,
+                   .col = g->col_peaks + i * g->cols};
+}
+
+static void round_row(const float *x, uint32_t peak, tern_grad16 *g, size_t r)
+{
     int16_t *q = g->row_codes + r * g->stride;
-    const float *x = dy + r * g->cols;
-    k->round(x, scale_of(k->peak(x, g->cols), &g->row_scale[r]), g->cols, q);
+    tern_grad16_active->round(x, scale_of(peak, &g->row_scale[r]), g->cols, q);
     memset(q + g->cols, 0, (g->stride - g->cols) * sizeof *q);
 }
 
-/* Columns [c, c + COL_CHUNK) of a block of tokens. */
-static void quantize_columns(const float *dy, tern_grad16 *g, size_t block, size_t c)
+/* First sweep: the rows, and what the columns' scales need. A few rows are still in the
+ * first level cache when they are rounded. */
+static void sweep_rows(const float *dy, tern_grad16 *g, slice s)
 {
     const tern_grad16_kernels *k = tern_grad16_active;
-    const size_t first = block * TERN_GRAD16_TOKENS, at = block * g->cols + c;
-    const size_t rows = least(TERN_GRAD16_TOKENS, g->rows - first);
-    const size_t cols = least(COL_CHUNK, g->cols - c);
-    const float *x = dy + first * g->cols + c;
-    uint32_t peak[COL_CHUNK];
-    float scale[COL_CHUNK];
-    k->column_peaks(x, g->cols, g->inverse + first, rows, cols, peak);
-    for (size_t i = 0; i < cols; i++)
-        scale[i] = scale_of(peak[i], &g->col_scale[at + i]);
-    k->round_columns(x, g->cols, g->inverse + first, scale, rows, cols,
-                     g->col_codes + at * TERN_GRAD16_TOKENS, TERN_GRAD16_TOKENS);
+    uint32_t peak[FEW_ROWS];
+    if (g->col_codes) memset(s.col, 0, g->cols * sizeof *s.col);
+    for (size_t i = 0; i < s.rows; i += FEW_ROWS) {
+        const size_t row = s.row + i, rows = least(FEW_ROWS, s.rows - i);
+        const float *x = dy + row * g->cols;
+        if (g->col_codes)
+            k->peaks(x, g->cols, g->inverse + row, rows, g->cols, peak, s.col);
+        else
+            for (size_t r = 0; r < rows; r++)
+                peak[r] = k->peak(x + r * g->cols, g->cols);
+        if (!g->row_codes) continue;
+        for (size_t r = 0; r < rows; r++)
+            round_row(x + r * g->cols, peak[r], g, row + r);
+    }
 }
 
-/* Slice i of a block: a fourth of its rows, and of its columns. */
-static void quantize_slice(const float *dy, tern_grad16 *g, size_t block, size_t i)
+/* In between: columns [c, end) of a block get their scales. What to multiply by takes
+ * the place of the first slice's peaks. */
+static void scale_columns(tern_grad16 *g, size_t block, size_t c, size_t end)
 {
-    const size_t first = block * TERN_GRAD16_TOKENS;
-    const size_t rows = least(TERN_GRAD16_TOKENS, g->rows - first);
-    const size_t end = first + tern_part_start(rows, 1, i + 1, SLICES);
-    if (g->row_codes)
-        for (size_t r = first + tern_part_start(rows, 1, i, SLICES); r < end; r++)
-            quantize_row(dy, g, r);
-    const size_t last = tern_part_start(g->cols, COL_CHUNK, i + 1, SLICES);
-    if (g->col_codes)
-        for (size_t c = tern_part_start(g->cols, COL_CHUNK, i, SLICES); c < last;
-             c += COL_CHUNK)
-            quantize_columns(dy, g, block, c);
+    const slice s = slice_at(g, block * SLICES);
+    for (; c < end; c++) {
+        uint32_t peak = s.col[c];
+        for (size_t i = 1; i < SLICES; i++)
+            if (s.col[i * g->cols + c] > peak) peak = s.col[i * g->cols + c];
+        const float by = scale_of(peak, &g->col_scale[block * g->cols + c]);
+        memcpy(&s.col[c], &by, sizeof by);
+    }
+}
+
+/* Second sweep: the columns. */
+static void sweep_columns(const float *dy, tern_grad16 *g, size_t i)
+{
+    const slice s = slice_at(g, i);
+    const size_t block = i / SLICES, first = block * TERN_GRAD16_TOKENS;
+    const float *scale = (const float *)(const void *)slice_at(g, block * SLICES).col;
+    tern_grad16_active->round_columns(
+        dy + s.row * g->cols, g->cols, g->inverse + s.row, scale, s.rows, g->cols,
+        g->col_codes + block * g->cols * TERN_GRAD16_TOKENS + s.row - first,
+        TERN_GRAD16_TOKENS);
 }
 
 void tern_grad16_quantize(const float *dy, const float *s, tern_grad16 *g)
@@ -159,8 +192,20 @@ void tern_grad16_quantize(const float *dy, const float *s, tern_grad16 *g)
     const size_t slices = SLICES * block_count(g->rows);
     const int threads = g->rows * g->cols < ROUND_MIN ? 1 : tern_threads();
     for (size_t r = 0; r < g->rows; r++) g->inverse[r] = 1.0f / s[r];
-#pragma omp parallel for schedule(static) num_threads(threads)
-    for (size_t i = 0; i < slices; i++) quantize_slice(dy, g, i / SLICES, i % SLICES);
+#pragma omp parallel num_threads(threads)
+    {
+#pragma omp for schedule(static)
+        for (size_t i = 0; i < slices; i++) sweep_rows(dy, g, slice_at(g, i));
+        if (g->col_codes) {
+#pragma omp for schedule(static)
+            for (size_t i = 0; i < slices; i++)
+                scale_columns(g, i / SLICES,
+                              tern_part_start(g->cols, 1, i % SLICES, SLICES),
+                              tern_part_start(g->cols, 1, i % SLICES + 1, SLICES));
+#pragma omp for schedule(static)
+            for (size_t i = 0; i < slices; i++) sweep_columns(dy, g, i);
+        }
+    }
 }
 
 /* --- the products --- */
@@ -170,13 +215,13 @@ typedef struct part {
     size_t row, row_end, strip, strip_end;
 } part;
 
-/* Part i of `threads`: strips are dealt out first, as far as they divide evenly, since
- * who shares a strip unpacks it twice. */
+/* Part i of `threads`. Rows are dealt out first, as long as each gets enough of them:
+ * what a thread reads of them, all strips read, from its own second level cache. */
 static part part_of(size_t rows, size_t strips, size_t i, size_t threads)
 {
-    size_t across = threads;
-    while (strips % across != 0 || threads % across != 0) across--;
-    const size_t down = threads / across;
+    size_t down = threads;
+    while (down > 1 && (threads % down != 0 || rows / down < ROWS_WORTH)) down--;
+    const size_t across = threads / down;
     return (part){
         .row = tern_part_start(rows, ROW_UNIT, i / across, down),
         .row_end = tern_part_start(rows, ROW_UNIT, i / across + 1, down),

@@ -41,11 +41,12 @@ enum { TERN_GRAD16_TOKENS = 256 }; /* of a block */
 /* dY (rows, cols) = (tokens, outputs) in 16 bits, for both uses or one. */
 typedef struct tern_grad16 {
     size_t rows, cols, stride;
-    int16_t *row_codes; /* A (rows, stride), zeros from cols; NULL: dX is not wanted */
-    float *row_scale;   /* (rows) a / 32767 */
-    int16_t *col_codes; /* B (blocks, cols, 256); NULL: dW is not wanted */
-    float *col_scale;   /* (blocks, cols) b / 32767 */
-    float *inverse;     /* (rows) 1 / s */
+    int16_t *row_codes;  /* A (rows, stride), zeros from cols; NULL: dX is not wanted */
+    float *row_scale;    /* (rows) a / 32767 */
+    int16_t *col_codes;  /* B (blocks, cols, 256); NULL: dW is not wanted */
+    float *col_scale;    /* (blocks, cols) b / 32767 */
+    float *inverse;      /* (rows) 1 / s */
+    uint32_t *col_peaks; /* (slices of blocks, cols), while rounding */
 } tern_grad16;
 
 /* Bytes of memory for such a gradient, and how it is dealt out: `memory` is TERN_ALIGN

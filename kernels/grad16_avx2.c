@@ -23,17 +23,23 @@ static inline __m256i magnitude(__m256 x)
     return _mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(0x7fffffff));
 }
 
+static uint32_t largest(__m256i v)
+{
+    uint32_t lane[8], most = 0;
+    store(lane, v);
+    for (int l = 0; l < 8; l++)
+        if (lane[l] > most) most = lane[l];
+    return most;
+}
+
 static uint32_t peak(const float *x, size_t n)
 {
     __m256i most = _mm256_setzero_si256();
     size_t i = 0;
     for (; i + 8 <= n; i += 8)
         most = _mm256_max_epu32(most, magnitude(_mm256_loadu_ps(x + i)));
-    uint32_t lane[8], all = tern_grad16_scalar.peak(x + i, n - i);
-    store(lane, most);
-    for (int l = 0; l < 8; l++)
-        if (lane[l] > all) all = lane[l];
-    return all;
+    const uint32_t tail = tern_grad16_scalar.peak(x + i, n - i), all = largest(most);
+    return tail > all ? tail : all;
 }
 
 /* The low halves of 8 numbers. vcvtps2dq makes 0x80000000 of a NaN, whose low half is
@@ -58,24 +64,38 @@ static void round_row(const float *x, float scale, size_t n, int16_t *q)
     tern_grad16_scalar.round(x + i, scale, n - i, q + i);
 }
 
-static void column_peaks(const float *x, size_t ldx, const float *factor, size_t rows,
-                         size_t cols, uint32_t *most)
+/* Four rows at a time: the columns' peaks are read and written once for them. */
+TERN_INLINE void peaks_of(const float *x, size_t ldx, const float *factor, int rows,
+                          size_t cols, uint32_t *row, uint32_t *col)
 {
+    __m256i most[4];
+    TERN_UNROLLED (r, rows) most[r] = _mm256_setzero_si256();
     size_t c = 0;
-    for (; c + 16 <= cols; c += 16) { /* one line of each row */
-        __m256i p0 = _mm256_setzero_si256(), p1 = p0;
-        for (size_t r = 0; r < rows; r++) {
+    for (; c + 8 <= cols; c += 8) {
+        __m256i down = load(col + c);
+        TERN_UNROLLED (r, rows) {
+            const __m256 v = _mm256_loadu_ps(x + (size_t)r * ldx + c);
             const __m256 f = _mm256_set1_ps(factor[r]);
-            const float *at = x + r * ldx + c;
-            const __m256 x0 = _mm256_mul_ps(_mm256_loadu_ps(at), f);
-            const __m256 x1 = _mm256_mul_ps(_mm256_loadu_ps(at + 8), f);
-            p0 = _mm256_max_epu32(p0, magnitude(x0));
-            p1 = _mm256_max_epu32(p1, magnitude(x1));
+            most[r] = _mm256_max_epu32(most[r], magnitude(v));
+            down = _mm256_max_epu32(down, magnitude(_mm256_mul_ps(v, f)));
         }
-        store(most + c, p0);
-        store(most + c + 8, p1);
+        store(col + c, down);
     }
-    tern_grad16_scalar.column_peaks(x + c, ldx, factor, rows, cols - c, most + c);
+    uint32_t tail[4];
+    tern_grad16_scalar.peaks(x + c, ldx, factor, (size_t)rows, cols - c, tail, col + c);
+    TERN_UNROLLED (r, rows) {
+        row[r] = largest(most[r]);
+        if (tail[r] > row[r]) row[r] = tail[r];
+    }
+}
+
+static void peaks(const float *x, size_t ldx, const float *factor, size_t rows,
+                  size_t cols, uint32_t *row, uint32_t *col)
+{
+    size_t r = 0;
+    for (; r + 4 <= rows; r += 4)
+        peaks_of(x + r * ldx, ldx, factor + r, 4, cols, row + r, col);
+    for (; r < rows; r++) peaks_of(x + r * ldx, ldx, factor + r, 1, cols, row + r, col);
 }
 
 /* Rows r and r + 1 as one pair of 16 bits per column. */
@@ -259,7 +279,7 @@ static void product(const tern_strip_product *p)
 const tern_grad16_kernels tern_grad16_avx2 = {
     .peak = peak,
     .round = round_row,
-    .column_peaks = column_peaks,
+    .peaks = peaks,
     .round_columns = round_columns,
     .unpack = unpack,
     .interleave = interleave,

@@ -39,27 +39,33 @@ static void round_row(const float *x, float scale, size_t n, int16_t *q)
     }
 }
 
-/* 64 columns at a time: four lines of each row, which the prefetcher likes. */
-static void column_peaks(const float *x, size_t ldx, const float *factor, size_t rows,
-                         size_t cols, uint32_t *most)
+/* Four rows at a time: the columns' peaks are read and written once for them. */
+TERN_INLINE void peaks_of(const float *x, size_t ldx, const float *factor, int rows,
+                          size_t cols, uint32_t *row, uint32_t *col)
 {
-    for (size_t c = 0; c < cols; c += 64) {
-        __mmask16 m[4];
-        __m512i p[4];
-        TERN_UNROLLED (i, 4) {
-            const size_t at = c + 16 * (size_t)i;
-            m[i] = lanes(at < cols ? cols - at : 0);
-            p[i] = _mm512_setzero_si512();
-        }
-        for (size_t r = 0; r < rows; r++) {
+    __m512i most[4];
+    TERN_UNROLLED (r, rows) most[r] = _mm512_setzero_si512();
+    for (size_t c = 0; c < cols; c += 16) {
+        const __mmask16 m = lanes(cols - c);
+        __m512i down = _mm512_maskz_loadu_epi32(m, col + c);
+        TERN_UNROLLED (r, rows) {
+            const __m512 v = _mm512_maskz_loadu_ps(m, x + (size_t)r * ldx + c);
             const __m512 f = _mm512_set1_ps(factor[r]);
-            TERN_UNROLLED (i, 4) {
-                const __m512 v = _mm512_maskz_loadu_ps(m[i], x + r * ldx + c + 16 * i);
-                p[i] = _mm512_max_epu32(p[i], magnitude(_mm512_mul_ps(v, f)));
-            }
+            most[r] = _mm512_max_epu32(most[r], magnitude(v));
+            down = _mm512_max_epu32(down, magnitude(_mm512_mul_ps(v, f)));
         }
-        TERN_UNROLLED (i, 4) _mm512_mask_storeu_epi32(most + c + 16 * i, m[i], p[i]);
+        _mm512_mask_storeu_epi32(col + c, m, down);
     }
+    TERN_UNROLLED (r, rows) row[r] = _mm512_reduce_max_epu32(most[r]);
+}
+
+static void peaks(const float *x, size_t ldx, const float *factor, size_t rows,
+                  size_t cols, uint32_t *row, uint32_t *col)
+{
+    size_t r = 0;
+    for (; r + 4 <= rows; r += 4)
+        peaks_of(x + r * ldx, ldx, factor + r, 4, cols, row + r, col);
+    for (; r < rows; r++) peaks_of(x + r * ldx, ldx, factor + r, 1, cols, row + r, col);
 }
 
 /* Rows r and r + 1 as one pair of 16 bits per column; a row that is not there is 0. */
@@ -280,7 +286,7 @@ static void product(const tern_strip_product *p)
 const tern_grad16_kernels tern_grad16_avx512 = {
     .peak = peak,
     .round = round_row,
-    .column_peaks = column_peaks,
+    .peaks = peaks,
     .round_columns = round_columns,
     .unpack = unpack,
     .interleave = interleave,

@@ -55,9 +55,10 @@ typedef struct tern_grad16_kernels {
     uint32_t (*peak)(const float *x, size_t n);
     /* q = rne(x * scale), which lies within 16 bits; 0 where it is NaN. */
     void (*round)(const float *x, float scale, size_t n, int16_t *q);
-    /* peak[c] = the largest |x[r][c] * factor[r]| in the same way; x (rows, ldx). */
-    void (*column_peaks)(const float *x, size_t ldx, const float *factor, size_t rows,
-                         size_t cols, uint32_t *peak);
+    /* Both of a matrix at once, x (rows, ldx), likewise: row[r] = the largest
+     * |x[r][c]|; col[c] = the largest |x[r][c] * factor[r]|, or col[c] as it was. */
+    void (*peaks)(const float *x, size_t ldx, const float *factor, size_t rows,
+                  size_t cols, uint32_t *row, uint32_t *col);
     /* q[c * ldq + r] = rne((x[r][c] * factor[r]) * scale[c]), 0 where it is NaN and
      * from `rows` up to a multiple of 8. */
     void (*round_columns)(const float *x, size_t ldx, const float *factor,

@@ -32,15 +32,16 @@ static void round_row(const float *x, float scale, size_t n, int16_t *q)
     for (size_t i = 0; i < n; i++) q[i] = rounded(x[i] * scale);
 }
 
-static void column_peaks(const float *x, size_t ldx, const float *factor, size_t rows,
-                         size_t cols, uint32_t *most)
+static void peaks(const float *x, size_t ldx, const float *factor, size_t rows,
+                  size_t cols, uint32_t *row, uint32_t *col)
 {
-    memset(most, 0, cols * sizeof *most);
-    for (size_t r = 0; r < rows; r++)
+    for (size_t r = 0; r < rows; r++, x += ldx) {
+        row[r] = peak(x, cols);
         for (size_t c = 0; c < cols; c++) {
-            const uint32_t m = magnitude(x[r * ldx + c] * factor[r]);
-            if (m > most[c]) most[c] = m;
+            const uint32_t m = magnitude(x[c] * factor[r]);
+            if (m > col[c]) col[c] = m;
         }
+    }
 }
 
 static void round_columns(const float *x, size_t ldx, const float *factor,
@@ -101,7 +102,7 @@ static void product(const tern_strip_product *p)
 const tern_grad16_kernels tern_grad16_scalar = {
     .peak = peak,
     .round = round_row,
-    .column_peaks = column_peaks,
+    .peaks = peaks,
     .round_columns = round_columns,
     .unpack = unpack,
     .interleave = interleave,

@@ -3,10 +3,13 @@
  * A flat array is cut into chunks for the threads. Where a chunk ends does not show in
  * the result: no element knows its neighbours. */
 #include <math.h>
+#include <string.h>
 
 #include "base/rng.h"
 #include "kernels/float_kernels.h"
 #include "kernels/rows.h"
+
+static const float DRAWS = 65536.0f; /* dropout: of 16 bits */
 
 enum { CHUNK = 1 << 14 }; /* elements: enough to be worth a thread's while */
 
@@ -87,6 +90,16 @@ void tern_glu_backward(tern_activation f, const float *gate, const float *up,
 
 /* --- element by element --- */
 
+void tern_zero(size_t n, float *y)
+{
+    IN_CHUNKS(n, memset(y + i, 0, c * sizeof *y));
+}
+
+void tern_copy(const float *x, size_t n, float *y)
+{
+    IN_CHUNKS(n, memcpy(y + i, x + i, c * sizeof *y));
+}
+
 void tern_add(const float *a, const float *b, size_t n, float *y)
 {
     const tern_float_kernels *k = tern_float_active;
@@ -123,8 +136,9 @@ void tern_dropout_map(const float *x, size_t n, float p, uint64_t seed, uint64_t
     const tern_float_kernels *k = tern_float_active;
     /* One seed per (seed, key): the stream number stays that of dropout. */
     const uint64_t own = tern_rand_u64(seed, TERN_STREAM_DROPOUT, key);
-    const float keep = 1.0f / (1.0f - p);
-    IN_CHUNKS(n, k->dropout(x + i, own, i, p, keep, add != 0, c, y + i));
+    const uint32_t below = (uint32_t)lrintf(p * DRAWS);
+    const float keep = DRAWS / (DRAWS - (float)below);
+    IN_CHUNKS(n, k->dropout(x + i, own, i, below, keep, add != 0, c, y + i));
 }
 
 void tern_add_bias(const float *b, size_t rows, size_t cols, float *y)

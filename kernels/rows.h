@@ -61,6 +61,8 @@ void tern_glu_backward(tern_activation f, const float *gate, const float *up,
                        const float *dy, size_t n, float *dgate, float *dup);
 
 /* --- element by element --- */
+void tern_zero(size_t n, float *y);                                    /* y = 0 */
+void tern_copy(const float *x, size_t n, float *y);                    /* y = x */
 void tern_add(const float *a, const float *b, size_t n, float *y);     /* y = a + b */
 void tern_mul(const float *a, const float *b, size_t n, float *y);     /* y = a * b */
 void tern_axpy(float a, const float *x, size_t n, float *y);           /* y += a * x */
@@ -69,7 +71,8 @@ void tern_mul_add(const float *a, const float *b, size_t n, float *y); /* y += a
 void tern_add_bias(const float *b, size_t rows, size_t cols, float *y);
 void tern_bias_backward(const float *dy, size_t rows, size_t cols, float *db);
 /* Inverted dropout: y = x / (1 - p) where the draw keeps i, else 0; the draw is a pure
- * function of (seed, stream index i). The gradient is the same call on dy with add. */
+ * function of (seed, stream index i), in steps of 1/65536, as p is taken. The gradient
+ * is the same call on dy; add: to what stands in y. */
 void tern_dropout_map(const float *x, size_t n, float p, uint64_t seed, uint64_t key,
                       int add, float *y);
 /* Round to what fp16 holds (embeddings in the forward pass). y may be x. */

@@ -443,11 +443,16 @@ Test(grad16, rounding_leaves_stay_inside)
             tern_grad16_scalar.round(x + 1 + i, 20000.0f, 1, &want);
             cr_assert(eq(i16, q[i], want));
         }
-        uint32_t *peaks = guarded_new(n * sizeof *peaks), most[COLS];
-        k->column_peaks(x, LDX, factor, rows, n, peaks);
-        tern_grad16_scalar.column_peaks(x, LDX, factor, rows, n, most);
-        check_guard(peaks, n * sizeof *peaks, "column_peaks");
-        cr_assert(eq(int, memcmp(peaks, most, n * sizeof *peaks), 0));
+        uint32_t *col = guarded_new(n * sizeof *col), same_col[COLS];
+        uint32_t *row = guarded_new(rows * sizeof *row), same_row[ROWS];
+        for (size_t i = 0; i < n; i++) /* some of them larger than what is found */
+            col[i] = same_col[i] = i % 3 ? 0 : 0x3f800000u;
+        k->peaks(x, LDX, factor, rows, n, row, col);
+        tern_grad16_scalar.peaks(x, LDX, factor, rows, n, same_row, same_col);
+        check_guard(col, n * sizeof *col, "peaks of columns");
+        check_guard(row, rows * sizeof *row, "peaks of rows");
+        cr_assert(eq(int, memcmp(col, same_col, n * sizeof *col), 0));
+        cr_assert(eq(int, memcmp(row, same_row, rows * sizeof *row), 0));
 
         const size_t bytes = n ? ((n - 1) * LDQ + end) * sizeof *q : 0;
         int16_t *columns = guarded_new(bytes), *same_columns = guarded_new(bytes);
@@ -457,7 +462,8 @@ Test(grad16, rounding_leaves_stay_inside)
         check_guard(columns, bytes, "round_columns");
         cr_assert(eq(int, memcmp(columns, same_columns, bytes), 0)); /* gaps too */
         guarded_free(q);
-        guarded_free(peaks);
+        guarded_free(col);
+        guarded_free(row);
         guarded_free(columns);
         guarded_free(same_columns);
     }
