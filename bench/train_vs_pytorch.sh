@@ -22,9 +22,16 @@ torch() {
         sed -n 's/.*| \([0-9]*\) tokens\/s.*peak RSS \([0-9]*\) MiB.*/\1 \2/p'
 }
 
+# The same shape, batch and optimizer as the reference's preset of that name.
+case $preset in
+char) config=shakespeare-char same=(model.ffn=344 optim.kind=adamw) ;;
+small) config=small same=(train.accumulate=1) ;;
+*) config=$preset same=() ;;
+esac
+
 ours() {
-    "$tern" bench train "configs/$preset.yaml" --threads 2 --seconds "$seconds" --json \
-        --set "model.quant=$1" |
+    "$tern" bench train "configs/$config.yaml" --threads 2 --seconds "$seconds" --json \
+        "${same[@]/#/--set=}" --set "model.quant=$1" |
         awk -F'[:,]' '/"tokens_per_second"/ {t = $2} /"peak_rss_bytes"/ {m = $2}
                       END {printf "%d %d\n", t, m / 1048576}'
 }

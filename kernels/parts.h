@@ -12,4 +12,14 @@ static inline size_t tern_part_start(size_t count, size_t unit, size_t i, size_t
     return start < count ? start : count;
 }
 
+enum { TERN_SHARE_MIN = 1 << 13 }; /* elements worth a second thread's while */
+
+/* Elements of a flat array that one of `threads` gets: even shares, in whole lines.
+ * Only for work where no element knows its neighbours: the shares do not show in the
+ * result. */
+static inline size_t tern_share(size_t n, int threads)
+{
+    return n <= TERN_SHARE_MIN ? n : (n / (size_t)threads + 64) / 64 * 64;
+}
+
 #endif /* TERN_KERNELS_PARTS_H */

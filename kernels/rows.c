@@ -1,28 +1,26 @@
-/* rows.c - activations and element-by-element work, in parallel.
- *
- * A flat array is cut into chunks for the threads. Where a chunk ends does not show in
- * the result: no element knows its neighbours. */
+/* rows.c - activations and element-by-element work, in parallel. */
 #include <math.h>
 #include <string.h>
 
 #include "base/rng.h"
 #include "kernels/float_kernels.h"
+#include "kernels/parts.h"
 #include "kernels/rows.h"
 
 static const float DRAWS = 65536.0f; /* dropout: of 16 bits */
 
-enum { CHUNK = 1 << 14 }; /* elements: enough to be worth a thread's while */
+#define PARALLEL                                                                       \
+    _Pragma("omp parallel for num_threads(threads) schedule(static) if (end > share)")
 
-#define PARALLEL _Pragma("omp parallel for num_threads(threads) if (end > CHUNK)")
-
-/* Run `call` for elements [i, i + c), over all chunks of n elements. */
-#define IN_CHUNKS(n, call)                                                             \
+/* Run `call` for elements [i, i + c): each thread its share of n elements. */
+#define IN_SHARES(n, call)                                                             \
     do {                                                                               \
         const size_t end = (n);                                                        \
         const int threads = tern_threads();                                            \
-        PARALLEL for (size_t i = 0; i < end; i += CHUNK)                               \
+        const size_t share = tern_share(end, threads);                                 \
+        PARALLEL for (size_t i = 0; i < end; i += share)                               \
         {                                                                              \
-            const size_t c = end - i < CHUNK ? end - i : CHUNK;                        \
+            const size_t c = end - i < share ? end - i : share;                        \
             call;                                                                      \
         }                                                                              \
     } while (0)
@@ -61,7 +59,7 @@ void tern_unary_map(tern_unary f, const float *x, size_t n, float *y)
                                                         : f == TERN_UNARY_RELU2
                                                             ? k->relu2
                                                             : gelu;
-    IN_CHUNKS(n, map(x + i, c, y + i));
+    IN_SHARES(n, map(x + i, c, y + i));
 }
 
 void tern_unary_backward(tern_unary f, const float *x, const float *dy, size_t n,
@@ -72,62 +70,62 @@ void tern_unary_backward(tern_unary f, const float *x, const float *dy, size_t n
         f == TERN_UNARY_SILU    ? k->silu_grad
         : f == TERN_UNARY_RELU2 ? k->relu2_grad
                                 : gelu_grad;
-    IN_CHUNKS(n, grad(x + i, dy + i, c, dx + i));
+    IN_SHARES(n, grad(x + i, dy + i, c, dx + i));
 }
 
 void tern_glu(tern_activation f, const float *gate, const float *up, size_t n, float *y)
 {
     const tern_float_kernels *k = tern_float_active;
-    IN_CHUNKS(n, k->glu(f, gate + i, up + i, c, y + i));
+    IN_SHARES(n, k->glu(f, gate + i, up + i, c, y + i));
 }
 
 void tern_glu_backward(tern_activation f, const float *gate, const float *up,
                        const float *dy, size_t n, float *dgate, float *dup)
 {
     const tern_float_kernels *k = tern_float_active;
-    IN_CHUNKS(n, k->glu_grad(f, gate + i, up + i, dy + i, c, dgate + i, dup + i));
+    IN_SHARES(n, k->glu_grad(f, gate + i, up + i, dy + i, c, dgate + i, dup + i));
 }
 
 /* --- element by element --- */
 
 void tern_zero(size_t n, float *y)
 {
-    IN_CHUNKS(n, memset(y + i, 0, c * sizeof *y));
+    IN_SHARES(n, memset(y + i, 0, c * sizeof *y));
 }
 
 void tern_copy(const float *x, size_t n, float *y)
 {
-    IN_CHUNKS(n, memcpy(y + i, x + i, c * sizeof *y));
+    IN_SHARES(n, memcpy(y + i, x + i, c * sizeof *y));
 }
 
 void tern_add(const float *a, const float *b, size_t n, float *y)
 {
     const tern_float_kernels *k = tern_float_active;
-    IN_CHUNKS(n, k->add(a + i, b + i, c, y + i));
+    IN_SHARES(n, k->add(a + i, b + i, c, y + i));
 }
 
 void tern_mul(const float *a, const float *b, size_t n, float *y)
 {
     const tern_float_kernels *k = tern_float_active;
-    IN_CHUNKS(n, k->mul(a + i, b + i, c, y + i));
+    IN_SHARES(n, k->mul(a + i, b + i, c, y + i));
 }
 
 void tern_axpy(float a, const float *x, size_t n, float *y)
 {
     const tern_float_kernels *k = tern_float_active;
-    IN_CHUNKS(n, k->axpy(a, x + i, c, y + i));
+    IN_SHARES(n, k->axpy(a, x + i, c, y + i));
 }
 
 void tern_mul_add(const float *a, const float *b, size_t n, float *y)
 {
     const tern_float_kernels *k = tern_float_active;
-    IN_CHUNKS(n, k->mul_add(a + i, b + i, c, y + i));
+    IN_SHARES(n, k->mul_add(a + i, b + i, c, y + i));
 }
 
 void tern_round_half(const float *x, size_t n, float *y)
 {
     const tern_float_kernels *k = tern_float_active;
-    IN_CHUNKS(n, k->round_half(x + i, c, y + i));
+    IN_SHARES(n, k->round_half(x + i, c, y + i));
 }
 
 void tern_dropout_map(const float *x, size_t n, float p, uint64_t seed, uint64_t key,
@@ -138,14 +136,14 @@ void tern_dropout_map(const float *x, size_t n, float p, uint64_t seed, uint64_t
     const uint64_t own = tern_rand_u64(seed, TERN_STREAM_DROPOUT, key);
     const uint32_t below = (uint32_t)lrintf(p * DRAWS);
     const float keep = DRAWS / (DRAWS - (float)below);
-    IN_CHUNKS(n, k->dropout(x + i, own, i, below, keep, add != 0, c, y + i));
+    IN_SHARES(n, k->dropout(x + i, own, i, below, keep, add != 0, c, y + i));
 }
 
 void tern_add_bias(const float *b, size_t rows, size_t cols, float *y)
 {
     const tern_float_kernels *k = tern_float_active;
 #pragma omp parallel for num_threads(tern_threads())                                   \
-    schedule(static) if (rows * cols > CHUNK)
+    schedule(static) if (rows * cols > TERN_SHARE_MIN)
     for (size_t r = 0; r < rows; r++) k->add(y + r * cols, b, cols, y + r * cols);
 }
 
@@ -155,7 +153,7 @@ void tern_bias_backward(const float *dy, size_t rows, size_t cols, float *db)
     enum { COLS = 64 };
     const tern_float_kernels *k = tern_float_active;
 #pragma omp parallel for num_threads(tern_threads())                                   \
-    schedule(static) if (rows * cols > CHUNK)
+    schedule(static) if (rows * cols > TERN_SHARE_MIN)
     for (size_t c = 0; c < cols; c += COLS) {
         const size_t n = cols - c < COLS ? cols - c : COLS;
         for (size_t r = 0; r < rows; r++) k->add(db + c, dy + r * cols + c, n, db + c);

@@ -23,9 +23,9 @@
 static const float SCALE_MIN = 1e-5f;
 
 enum {
-    PIECES = 64,          /* of the sum of |w|: a constant, whatever the threads */
+    PIECES = 64,          /* of the sum of |w|, at most: whatever the threads */
     PIECE_UNIT = 1024,    /* a piece is a multiple of this many weights */
-    PARALLEL_MIN = 65536, /* weights below which threads cost more than they bring */
+    PARALLEL_MIN = 16384, /* weights below which threads cost more than they bring */
 };
 
 static size_t round_up(size_t n, size_t unit)
@@ -46,18 +46,18 @@ static size_t panel_bytes(const tern_ternary *w)
 
 static double sum_magnitudes(const float *w, size_t n)
 {
-    double sums[PIECES] = {0};
+    double sums[PIECES];
     const size_t piece = round_up((n + PIECES - 1) / PIECES, PIECE_UNIT);
+    const size_t pieces = n ? (n + piece - 1) / piece : 0;
     const int threads = n < PARALLEL_MIN ? 1 : tern_threads();
 #pragma omp parallel for schedule(static) num_threads(threads)
-    for (size_t i = 0; i < PIECES; i++) {
+    for (size_t i = 0; i < pieces; i++) {
         const size_t first = i * piece;
-        if (first >= n) continue;
         const size_t left = n - first;
         sums[i] = tern_kernels_active->abs_sum(w + first, left < piece ? left : piece);
     }
     double sum = 0.0;
-    for (size_t i = 0; i < PIECES; i++) sum += sums[i];
+    for (size_t i = 0; i < pieces; i++) sum += sums[i];
     return sum;
 }
 
