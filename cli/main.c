@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
+#include "cli/waiting.h"
 #include "kernels/cpu.h"
 #ifndef TERN_RUNTIME_ONLY
 #include "kernels/gemm.h"
@@ -92,6 +93,7 @@ static int run(const tern_command *c, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    tern_short_waits(argv);
     tern_signals_begin();
     tern_check_output_at_exit();
     tern_terminal_attach_log();

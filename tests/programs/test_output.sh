@@ -95,4 +95,17 @@ kill -TERM $pid
 wait $pid && status=0 || status=$?
 [ "$status" = 143 ] || fail "tales, ended: exit $status"
 [ -z "$(find . -name '.*.tmp-*')" ] || fail "temporaries are left: $(find . -name '.*.tmp-*')"
+
+# Waiting threads do not spin for long, unless somebody has said how long.
+for policy in "" OMP_WAIT_POLICY=active GOMP_SPINCOUNT=77; do
+    # shellcheck disable=SC2086 # nothing, or one assignment
+    env -u OMP_WAIT_POLICY -u GOMP_SPINCOUNT $policy "$TERN" tales -o big.txt --bytes 100G 2>/dev/null &
+    pid=$!
+    for i in $(seq 1 200); do ls .big.txt.tmp-* >/dev/null 2>&1 && break; sleep 0.05; done
+    tr '\0' '\n' <"/proc/$pid/environ" | grep '^GOMP_SPINCOUNT=' >>spins.txt || echo none >>spins.txt
+    kill -TERM $pid
+    wait $pid || true
+done
+[ "$(tr '\n' ' ' <spins.txt)" = "GOMP_SPINCOUNT=1000 none GOMP_SPINCOUNT=77 " ] ||
+    fail "how long threads spin: $(cat spins.txt)"
 finish
