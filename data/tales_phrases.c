@@ -13,7 +13,7 @@
 const tern_grammar_rule tern_tales_phrases[] = {
     {"tale",
      "<open> [<lost>|<bargain>|<share>|<boast>|<storm>|<journey>|<swap>|<birthday>|"
-     "<race>|<mystery>|<door>|<wish>|<list>|<quarrel>]"},
+     "<race>|<mystery>|<door>|<wish>|<list>|<quarrel>]<evening>"},
 
     {"open",
      "3*once upon a time there lived {a} {hd=temper} {hk=kind} named {h=name}. {he h} "
@@ -61,5 +61,17 @@ const tern_grammar_rule tern_tales_phrases[] = {
      "tell the story to this day|shared {d5=food.1} {d6=taste} {d5} on the steps].|"
      "{h} [slept well|smiled all evening|hugged everyone|took a bow] and {j} [as "
      "before|with a light heart|better than ever|until {mo2=month}]."},
+
+    /* What is said to children who do not sleep yet. Names come back at once here: from
+     * this a model learns that what was said can be said again, and only then does it
+     * look for names that stand further back (docs/recipes.md). */
+    {"evening",
+     "3*|"
+     "\nhurrah for {h}! Hurrah for {h}! And hurrah for {f}, hurrah for {f}!|"
+     "\nthree cheers for {f}! Hurrah for {f}! Hurrah for {f}! Hurrah for {f}!|"
+     "\ngood night, {h}. Good night, {f}. [sleep well, {h}. Sleep well, {f}.|sweet "
+     "dreams, {f}. Sweet dreams, {h}.]|"
+     "\n\"{h}! {h}!\" [called|sang] {f} [from the window|from the stairs|once more]. "
+     "\"Come in, {h}! Come in, {h}!\""},
 
     {NULL, NULL}};
