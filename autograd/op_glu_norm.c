@@ -12,7 +12,6 @@
  * place, block by block: the largest gradients of a model cost no memory.
  *
  * The block's size is fixed: sums over rows (dgain) do not depend on the machine. */
-#include <string.h>
 
 #include "autograd/norm.h"
 #include "autograd/ops.h"

@@ -9,22 +9,6 @@
 
 static const float DRAWS = 65536.0f; /* dropout: of 16 bits */
 
-#define PARALLEL                                                                       \
-    _Pragma("omp parallel for num_threads(threads) schedule(static) if (end > share)")
-
-/* Run `call` for elements [i, i + c): each thread its share of n elements. */
-#define IN_SHARES(n, call)                                                             \
-    do {                                                                               \
-        const size_t end = (n);                                                        \
-        const int threads = tern_threads();                                            \
-        const size_t share = tern_share(end, threads);                                 \
-        PARALLEL for (size_t i = 0; i < end; i += share)                               \
-        {                                                                              \
-            const size_t c = end - i < share ? end - i : share;                        \
-            call;                                                                      \
-        }                                                                              \
-    } while (0)
-
 /* --- activations --- */
 
 /* Phi(x), the normal distribution: in double, so that its float is the same anywhere.
@@ -59,7 +43,7 @@ void tern_unary_map(tern_unary f, const float *x, size_t n, float *y)
                                                         : f == TERN_UNARY_RELU2
                                                             ? k->relu2
                                                             : gelu;
-    IN_SHARES(n, map(x + i, c, y + i));
+    TERN_IN_SHARES(n, map(x + i, c, y + i));
 }
 
 void tern_unary_backward(tern_unary f, const float *x, const float *dy, size_t n,
@@ -70,62 +54,62 @@ void tern_unary_backward(tern_unary f, const float *x, const float *dy, size_t n
         f == TERN_UNARY_SILU    ? k->silu_grad
         : f == TERN_UNARY_RELU2 ? k->relu2_grad
                                 : gelu_grad;
-    IN_SHARES(n, grad(x + i, dy + i, c, dx + i));
+    TERN_IN_SHARES(n, grad(x + i, dy + i, c, dx + i));
 }
 
 void tern_glu(tern_activation f, const float *gate, const float *up, size_t n, float *y)
 {
     const tern_float_kernels *k = tern_float_active;
-    IN_SHARES(n, k->glu(f, gate + i, up + i, c, y + i));
+    TERN_IN_SHARES(n, k->glu(f, gate + i, up + i, c, y + i));
 }
 
 void tern_glu_backward(tern_activation f, const float *gate, const float *up,
                        const float *dy, size_t n, float *dgate, float *dup)
 {
     const tern_float_kernels *k = tern_float_active;
-    IN_SHARES(n, k->glu_grad(f, gate + i, up + i, dy + i, c, dgate + i, dup + i));
+    TERN_IN_SHARES(n, k->glu_grad(f, gate + i, up + i, dy + i, c, dgate + i, dup + i));
 }
 
 /* --- element by element --- */
 
 void tern_zero(size_t n, float *y)
 {
-    IN_SHARES(n, memset(y + i, 0, c * sizeof *y));
+    TERN_IN_SHARES(n, memset(y + i, 0, c * sizeof *y));
 }
 
 void tern_copy(const float *x, size_t n, float *y)
 {
-    IN_SHARES(n, memcpy(y + i, x + i, c * sizeof *y));
+    TERN_IN_SHARES(n, memcpy(y + i, x + i, c * sizeof *y));
 }
 
 void tern_add(const float *a, const float *b, size_t n, float *y)
 {
     const tern_float_kernels *k = tern_float_active;
-    IN_SHARES(n, k->add(a + i, b + i, c, y + i));
+    TERN_IN_SHARES(n, k->add(a + i, b + i, c, y + i));
 }
 
 void tern_mul(const float *a, const float *b, size_t n, float *y)
 {
     const tern_float_kernels *k = tern_float_active;
-    IN_SHARES(n, k->mul(a + i, b + i, c, y + i));
+    TERN_IN_SHARES(n, k->mul(a + i, b + i, c, y + i));
 }
 
 void tern_axpy(float a, const float *x, size_t n, float *y)
 {
     const tern_float_kernels *k = tern_float_active;
-    IN_SHARES(n, k->axpy(a, x + i, c, y + i));
+    TERN_IN_SHARES(n, k->axpy(a, x + i, c, y + i));
 }
 
 void tern_mul_add(const float *a, const float *b, size_t n, float *y)
 {
     const tern_float_kernels *k = tern_float_active;
-    IN_SHARES(n, k->mul_add(a + i, b + i, c, y + i));
+    TERN_IN_SHARES(n, k->mul_add(a + i, b + i, c, y + i));
 }
 
 void tern_round_half(const float *x, size_t n, float *y)
 {
     const tern_float_kernels *k = tern_float_active;
-    IN_SHARES(n, k->round_half(x + i, c, y + i));
+    TERN_IN_SHARES(n, k->round_half(x + i, c, y + i));
 }
 
 void tern_dropout_map(const float *x, size_t n, float p, uint64_t seed, uint64_t key,
@@ -135,8 +119,8 @@ void tern_dropout_map(const float *x, size_t n, float p, uint64_t seed, uint64_t
     /* One seed per (seed, key): the stream number stays that of dropout. */
     const uint64_t own = tern_rand_u64(seed, TERN_STREAM_DROPOUT, key);
     const uint32_t below = (uint32_t)lrintf(p * DRAWS);
-    const float keep = DRAWS / (DRAWS - (float)below);
-    IN_SHARES(n, k->dropout(x + i, own, i, below, keep, add != 0, c, y + i));
+    const float keep = 1.0f / (1.0f - p);
+    TERN_IN_SHARES(n, k->dropout(x + i, own, i, below, keep, add != 0, c, y + i));
 }
 
 void tern_add_bias(const float *b, size_t rows, size_t cols, float *y)

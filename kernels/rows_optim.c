@@ -27,21 +27,13 @@ void tern_adamw_update(const tern_adamw_args *a, const float *g, size_t n, float
                        float *m, float *v)
 {
     const tern_float_kernels *k = tern_float_active;
-    const int threads = tern_threads();
-    const size_t share = tern_share(n, threads);
-#pragma omp parallel for num_threads(threads) schedule(static) if (n > share)
-    for (size_t i = 0; i < n; i += share)
-        k->adamw(a, g + i, n - i < share ? n - i : share, w + i, m + i, v + i);
+    TERN_IN_SHARES(n, k->adamw(a, g + i, c, w + i, m + i, v + i));
 }
 
 void tern_sgd_update(float lr, float momentum, int nesterov, float weight_decay,
                      float grad_scale, const float *g, size_t n, float *w, float *m)
 {
     const tern_float_kernels *k = tern_float_active;
-    const int threads = tern_threads();
-    const size_t share = tern_share(n, threads);
-#pragma omp parallel for num_threads(threads) schedule(static) if (n > share)
-    for (size_t i = 0; i < n; i += share)
-        k->sgd(lr, momentum, nesterov != 0, weight_decay, grad_scale, g + i,
-               n - i < share ? n - i : share, w + i, m ? m + i : NULL);
+    TERN_IN_SHARES(n, k->sgd(lr, momentum, nesterov != 0, weight_decay, grad_scale,
+                             g + i, c, w + i, m ? m + i : NULL));
 }
