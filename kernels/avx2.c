@@ -185,20 +185,32 @@ TERN_INLINE void short_sums(const int8_t *q, size_t stride, const uint8_t *tile,
                 _mm256_add_epi32(sum[r][h], _mm256_madd_epi16(words[r][h], ones));
 }
 
-/* y of 16 outputs, of which `left` exist. */
-static inline void finish(const tern_matmul_block *b, size_t row, size_t output,
-                          const __m256i sum[2])
+/* y of 8 outputs, of which `left` exist. Masked stores are slow on some CPUs, so only
+ * the last outputs of a matrix are stored that way. */
+static inline void finish(const tern_matmul_block *b, size_t at, size_t left,
+                          __m256i sum, __m256 factor)
 {
-    const size_t left = b->outputs - output, at = row * b->ldy + output;
-    const __m256 factor = _mm256_set1_ps(b->gamma / b->scale[row]);
-    for (size_t h = 0; h < 2 && 8 * h < left; h++) {
-        const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-        const __m256i mask = _mm256_cmpgt_epi32(
-            _mm256_set1_epi32((int)(left - 8 * h > 8 ? 8 : left - 8 * h)), lane);
-        __m256 y = _mm256_mul_ps(_mm256_cvtepi32_ps(sum[h]), factor);
-        if (b->add) y = _mm256_add_ps(y, _mm256_maskload_ps(b->add + at + 8 * h, mask));
-        _mm256_maskstore_ps(b->y + at + 8 * h, mask, y);
+    __m256 y = _mm256_mul_ps(_mm256_cvtepi32_ps(sum), factor);
+    if (left >= 8) {
+        if (b->add) y = _mm256_add_ps(y, _mm256_loadu_ps(b->add + at));
+        _mm256_storeu_ps(b->y + at, y);
+        return;
     }
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    const __m256i mask = _mm256_cmpgt_epi32(_mm256_set1_epi32((int)left), lane);
+    if (b->add) y = _mm256_add_ps(y, _mm256_maskload_ps(b->add + at, mask));
+    _mm256_maskstore_ps(b->y + at, mask, y);
+}
+
+/* y of a panel's 16 outputs. */
+static inline void finish_panel(const tern_matmul_block *b, size_t row, size_t panel,
+                                const __m256i sum[2])
+{
+    const size_t output = panel * TERN_PANEL_ROWS, left = b->outputs - output;
+    const size_t at = row * b->ldy + output;
+    const __m256 factor = _mm256_set1_ps(b->gamma / b->scale[row]);
+    finish(b, at, left, sum[0], factor);
+    if (left > 8) finish(b, at + 8, left - 8, sum[1], factor);
 }
 
 TERN_INLINE void group(const tern_matmul_block *b, size_t row, size_t panel, int rows)
@@ -213,7 +225,7 @@ TERN_INLINE void group(const tern_matmul_block *b, size_t row, size_t panel, int
         short_sums(q + c * TERN_TILE_COLS, b->stride, tile + c * TERN_TILE_BYTES,
                    left < SHORT_SUM_TILES ? left : SHORT_SUM_TILES, rows, sum);
     }
-    TERN_UNROLLED (r, rows) finish(b, row + (size_t)r, panel * TERN_PANEL_ROWS, sum[r]);
+    TERN_UNROLLED (r, rows) finish_panel(b, row + (size_t)r, panel, sum[r]);
 }
 
 static void matmul(const tern_matmul_block *b)

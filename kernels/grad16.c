@@ -10,13 +10,14 @@
  *     chunk |   A   |     x  256 | unp. |         =   chunk | sums |
  *           +-------+---         +------+---                +------+---
  *
- * dW, for a strip of 64 input columns: 256 tokens of q are interleaved into the first
- * level cache, where every output's 256 gradients meet them; then the next block of
- * tokens. The 64 columns of dW stay in the second level cache meanwhile.
+ * dW, for a chunk of outputs whose gradients stay in the second level cache, and a
+ * strip of 64 input columns: 256 tokens of q are interleaved into the first level
+ * cache, where the 256 gradients of every output of the chunk meet them; then the next
+ * block of tokens.
  *
  *            tokens               inputs                     inputs
  *           +--256--+---         +--64--+---                +--64--+---
- *   outputs |   B   |     x  256 | int. |        +=  outputs|  dW  |
+ *     chunk |   B   |     x  256 | int. |        +=    chunk | dW   |
  *           +-------+---         +------+---                +------+---
  */
 #include "kernels/grad16.h"
@@ -32,7 +33,7 @@
 enum {
     DEPTH = 256,            /* outputs of a pass of dX */
     FLUSH = 65536,          /* outputs whose sum cannot overflow */
-    ROW_CHUNK = 192,        /* tokens that meet an unpacked strip of dX */
+    ROW_CHUNK = 192,        /* rows that meet a strip before the next is made */
     ROWS_WORTH = 96,        /* rows that pay for unpacking a strip once more */
     ROW_UNIT = 6,           /* rows a thread gets: the kernel's group */
     SLICES = 4,             /* of a block, so that a few blocks share out evenly */
@@ -298,32 +299,41 @@ void tern_grad16_input(const tern_grad16 *g, const tern_ternary *w, bool add, fl
         input_part(g, w, add, dx, part_of(g->rows, strips, i, threads));
 }
 
+/* Outputs [row, row + rows) for one strip, block of tokens after block of tokens. */
+static void weight_strip(const tern_grad16 *g, const tern_qrows *x, float *dw,
+                         size_t row, size_t rows, size_t index, int16_t *strip)
+{
+    const size_t col = index * TERN_STRIP_COLS;
+    for (size_t b = 0; b < block_count(g->rows); b++) {
+        const size_t first = b * TERN_GRAD16_TOKENS, out = b * g->cols + row;
+        const size_t tokens = least(TERN_GRAD16_TOKENS, g->rows - first);
+        tern_grad16_active->interleave(x->codes + first * x->stride + col, x->stride,
+                                       tokens, strip);
+        const tern_strip_product p = {
+            .a = g->col_codes + out * TERN_GRAD16_TOKENS,
+            .lda = TERN_GRAD16_TOKENS,
+            .strip = strip,
+            .rows = rows,
+            .steps = round_up(tokens, TERN_STRIP_STEP),
+            .cols = least(TERN_STRIP_COLS, x->cols - col),
+            .first = true,
+            .last = true,
+            .scale = g->col_scale + out,
+            .add = true,
+            .y = dw + row * x->cols + col,
+            .ldy = x->cols,
+        };
+        tern_grad16_active->product(&p);
+    }
+}
+
 static void weight_part(const tern_grad16 *g, const tern_qrows *x, float *dw, part at)
 {
     _Alignas(LINE) int16_t strip[TERN_GRAD16_TOKENS * TERN_STRIP_COLS];
-    for (size_t s = at.strip; s < at.strip_end; s++) {
-        const size_t col = s * TERN_STRIP_COLS;
-        for (size_t b = 0; b < block_count(g->rows); b++) {
-            const size_t first = b * TERN_GRAD16_TOKENS, out = b * g->cols + at.row;
-            const size_t tokens = least(TERN_GRAD16_TOKENS, g->rows - first);
-            tern_grad16_active->interleave(x->codes + first * x->stride + col,
-                                           x->stride, tokens, strip);
-            const tern_strip_product p = {
-                .a = g->col_codes + out * TERN_GRAD16_TOKENS,
-                .lda = TERN_GRAD16_TOKENS,
-                .strip = strip,
-                .rows = at.row_end - at.row,
-                .steps = round_up(tokens, TERN_STRIP_STEP),
-                .cols = least(TERN_STRIP_COLS, x->cols - col),
-                .first = true,
-                .last = true,
-                .scale = g->col_scale + out,
-                .add = true,
-                .y = dw + at.row * x->cols + col,
-                .ldy = x->cols,
-            };
-            tern_grad16_active->product(&p);
-        }
+    for (size_t row = at.row; row < at.row_end; row += ROW_CHUNK) {
+        const size_t rows = least(ROW_CHUNK, at.row_end - row);
+        for (size_t s = at.strip; s < at.strip_end; s++)
+            weight_strip(g, x, dw, row, rows, s, strip);
     }
 }
 

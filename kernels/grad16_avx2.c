@@ -207,8 +207,15 @@ static void interleave(const int8_t *q, size_t stride, size_t rows, int16_t *str
         }
 }
 
-/* --- the product: 4 rows by 16 columns, 8 sums --- */
-enum { GROUP = 4 };
+/* --- the product: 6 rows by 16 columns, 12 sums --- */
+enum { GROUP = 6 };
+
+/* Fix the order of additions here: gcc would add the steps of an iteration as a tree,
+ * which needs more registers than there are. */
+static inline void settle(__m256i v[2])
+{
+    __asm__("" : "+x"(v[0]), "+x"(v[1]));
+}
 
 /* Columns [col, col + 16) of the strip. */
 TERN_INLINE void dots(const tern_strip_product *p, size_t row, size_t col, int rows,
@@ -223,6 +230,7 @@ TERN_INLINE void dots(const tern_strip_product *p, size_t row, size_t col, int r
                     _mm256_set1_epi32(load4(a + (size_t)r * p->lda + 2 * j));
                 sum[r][0] = _mm256_add_epi32(sum[r][0], _mm256_madd_epi16(b0, x));
                 sum[r][1] = _mm256_add_epi32(sum[r][1], _mm256_madd_epi16(b1, x));
+                settle(sum[r]);
             }
         }
         a += TERN_STRIP_STEP;
@@ -230,13 +238,18 @@ TERN_INLINE void dots(const tern_strip_product *p, size_t row, size_t col, int r
     }
 }
 
-/* 8 columns of one row, of which `left` exist. */
+/* 8 columns of one row, of which `left` exist. Masked stores are slow on some CPUs, so
+ * only the last columns of a matrix are stored that way. */
 static inline void finish(__m256i sum, float scale, bool add, float *y, size_t left)
 {
-    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-    const __m256i mask =
-        _mm256_cmpgt_epi32(_mm256_set1_epi32((int)(left < 8 ? left : 8)), lane);
     __m256 v = _mm256_mul_ps(_mm256_cvtepi32_ps(sum), _mm256_set1_ps(scale));
+    if (left >= 8) {
+        if (add) v = _mm256_add_ps(v, _mm256_loadu_ps(y));
+        _mm256_storeu_ps(y, v);
+        return;
+    }
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    const __m256i mask = _mm256_cmpgt_epi32(_mm256_set1_epi32((int)left), lane);
     if (add) v = _mm256_add_ps(v, _mm256_maskload_ps(y, mask));
     _mm256_maskstore_ps(y, mask, v);
 }
