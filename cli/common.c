@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "cli/terminal.h"
+#include "cli/waiting.h"
 #include "data/utf8.h"
 #include "kernels/cpu.h"
 
@@ -109,6 +110,7 @@ tern_status tern_common_apply(const tern_common *c)
 {
     TERN_TRY(tern_kernels_init());
     tern_threads_set(c->threads);
+    tern_bind_threads();
     return TERN_OK;
 }
 

@@ -106,6 +106,26 @@ for policy in "" OMP_WAIT_POLICY=active GOMP_SPINCOUNT=77; do
     kill -TERM $pid
     wait $pid || true
 done
-[ "$(tr '\n' ' ' <spins.txt)" = "GOMP_SPINCOUNT=1000 none GOMP_SPINCOUNT=77 " ] ||
+[ "$(tr '\n' ' ' <spins.txt)" = "GOMP_SPINCOUNT=10000 none GOMP_SPINCOUNT=77 " ] ||
     fail "how long threads spin: $(cat spins.txt)"
+
+# As many threads as CPUs: each has one to itself. Fewer: they go where there is room.
+cpus=$(nproc)
+for threads in "$cpus" 1; do
+    env -u OMP_PROC_BIND "$TERN" bench train "$TERN_SOURCE/configs/nano.yaml" --seconds 60 \
+        --threads "$threads" >/dev/null 2>&1 &
+    pid=$!
+    want=$threads
+    [ "$threads" = "$cpus" ] || { want=0; sleep 0.5; }
+    for i in $(seq 1 200); do
+        alone=$(grep -h '^Cpus_allowed_list' /proc/$pid/task/*/status 2>/dev/null |
+            awk '$2 ~ /^[0-9]+$/ {print $2}' | sort -u | wc -l)
+        [ "$alone" -lt "$want" ] || break
+        sleep 0.05
+    done
+    kill -TERM $pid
+    wait $pid || true
+    [ "$cpus" = 1 ] || [ "$alone" = "$want" ] ||
+        fail "$threads threads on $cpus CPUs: $alone are bound, not $want"
+done
 finish
