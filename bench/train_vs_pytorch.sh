@@ -14,8 +14,13 @@ cd "$(dirname "$0")/.."
 tern=${TERN:-build/cli/tern}
 preload=$(ls /usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4 2>/dev/null || true)
 
+# OpenBLAS 0.3.21 finds the right kernels by itself only for CPUs older than it.
+core=Haswell level=avx2
+grep -qm1 AuthenticAMD /proc/cpuinfo && core=Zen
+grep -qm1 avx512bw /proc/cpuinfo && core=SkylakeX level=avx512
+
 torch() {
-    OMP_NUM_THREADS=2 OPENBLAS_CORETYPE=SkylakeX ATEN_CPU_CAPABILITY=avx512 \
+    OMP_NUM_THREADS=2 OPENBLAS_CORETYPE=$core ATEN_CPU_CAPABILITY=$level \
         MALLOC_MMAP_THRESHOLD_=4000000000 MALLOC_TRIM_THRESHOLD_=8000000000 \
         MALLOC_TOP_PAD_=200000000 LD_PRELOAD=$preload \
         "${PYTHON:-python3}" "$ref" bench --preset "$preset" --quant "$1" --seconds "$seconds" |

@@ -28,14 +28,19 @@
 #include "base/log.h"
 #include "kernels/cpu.h"
 
-enum { ROW_MAJOR = 101, NO_TRANS = 111, TRANS = 112 }; /* of the CBLAS standard */
+/* Of the CBLAS standard. */
+enum { ROW_MAJOR = 101, NO_TRANS = 111, TRANS = 112, UPPER = 121 };
 
 typedef void sgemm_function(int order, int trans_a, int trans_b, int m, int n, int k,
                             float alpha, const float *a, int lda, const float *b,
                             int ldb, float beta, float *c, int ldc);
 
+typedef void ssyrk_function(int order, int uplo, int trans, int n, int k, float alpha,
+                            const float *a, int lda, float beta, float *c, int ldc);
+
 static struct {
     sgemm_function *sgemm;
+    ssyrk_function *ssyrk;
     tern_status status;
     char message[256];  /* why status is not TERN_OK */
     char describe[256]; /* for people */
@@ -113,10 +118,25 @@ static void describe(const char *config, const char *core, const char *chosen_by
              version, config, core, chosen_by);
 }
 
+enum { M = 19, N = 23, K = 37 }; /* a small product */
+
+/* C = A A^T of A (M, K): its upper triangle. */
+static bool computes_gram_right(const float *a)
+{
+    float c[M * M];
+    blas.ssyrk(ROW_MAJOR, UPPER, NO_TRANS, M, K, 1.0f, a, K, 0.0f, c, M);
+    for (int i = 0; i < M; i++)
+        for (int j = i; j < M; j++) {
+            float sum = 0.0f;
+            for (int p = 0; p < K; p++) sum += a[i * K + p] * a[j * K + p];
+            if (c[i * M + j] != sum) return false;
+        }
+    return true;
+}
+
 /* One small product of each kind against plain C. */
 static bool computes_right(void)
 {
-    enum { M = 19, N = 23, K = 37 };
     float a[M * K], b[N * K], c[M * N];
     for (int kind = 0; kind < 4; kind++) {
         const bool ta = kind & 1, tb = kind & 2;
@@ -133,7 +153,7 @@ static bool computes_right(void)
                 if (c[i * N + j] != sum) return false;
             }
     }
-    return true;
+    return computes_gram_right(a);
 }
 
 static tern_status load(void)
@@ -150,12 +170,14 @@ static tern_status load(void)
     const char *(*get_config)(void), *(*get_corename)(void);
     void (*set_num_threads)(int);
     symbol(library, "cblas_sgemm", &blas.sgemm);
+    symbol(library, "cblas_ssyrk", &blas.ssyrk);
     symbol(library, "openblas_get_config", &get_config);
     symbol(library, "openblas_get_corename", &get_corename);
     symbol(library, "openblas_set_num_threads", &set_num_threads);
-    if (!blas.sgemm || !get_config || !get_corename || !set_num_threads)
-        return tern_fail(TERN_EIO, "OpenBLAS: the library found lacks cblas_sgemm or "
-                                   "openblas_get_config; install libopenblas0-openmp");
+    if (!blas.sgemm || !blas.ssyrk || !get_config || !get_corename || !set_num_threads)
+        return tern_fail(TERN_EIO,
+                         "OpenBLAS: the library found lacks cblas_sgemm, cblas_ssyrk "
+                         "or openblas_get_config; install libopenblas0-openmp");
     const char *config = get_config(), *core = get_corename();
     if (strstr(config, "USE64BITINT"))
         return tern_fail(TERN_EIO, "OpenBLAS: the library found takes 64-bit integers; "
@@ -247,14 +269,48 @@ static void choose_blocks(size_t m, size_t n, size_t *rows, size_t *cols)
     }
 }
 
+static void assert_ready(void)
+{
+    const tern_status ready = tern_blas_init();
+    assert(ready == TERN_OK);
+    (void)ready;
+}
+
+static int transposed(bool yes)
+{
+    return yes ? TRANS : NO_TRANS;
+}
+
+/* Where no other thread is at work, the OpenMP build cuts a product among as many
+ * threads as OpenMP would take, whatever openblas_set_num_threads() said, and may round
+ * differently then. This holds it to one; call omp_set_num_threads() with the result
+ * afterwards. */
+static int hold_to_one_thread(void)
+{
+    const int before = omp_get_max_threads();
+    omp_set_num_threads(1);
+    return before;
+}
+
+void tern_sgemm_here(bool trans_a, bool trans_b, size_t m, size_t n, size_t k,
+                     float alpha, const float *a, size_t lda, const float *b,
+                     size_t ldb, float beta, float *c, size_t ldc)
+{
+    assert_ready();
+    assert(m <= INT_MAX && n <= INT_MAX && k <= INT_MAX);
+    assert(lda <= INT_MAX && ldb <= INT_MAX && ldc <= INT_MAX);
+    if (m == 0 || n == 0) return;
+    const int threads = hold_to_one_thread();
+    blas.sgemm(ROW_MAJOR, transposed(trans_a), transposed(trans_b), (int)m, (int)n,
+               (int)k, alpha, a, (int)lda, b, (int)ldb, beta, c, (int)ldc);
+    omp_set_num_threads(threads);
+}
+
 void tern_sgemm(bool trans_a, bool trans_b, size_t m, size_t n, size_t k, float alpha,
                 const float *a, size_t lda, const float *b, size_t ldb, float beta,
                 float *c, size_t ldc)
 {
-    const tern_status ready = tern_blas_init();
-    assert(ready == TERN_OK);
-    assert(k <= INT_MAX && lda <= INT_MAX && ldb <= INT_MAX && ldc <= INT_MAX);
-    (void)ready;
+    assert_ready();
     if (m == 0 || n == 0) return;
 
     size_t rows, cols;
@@ -265,12 +321,43 @@ void tern_sgemm(bool trans_a, bool trans_b, size_t m, size_t n, size_t k, float 
     for (size_t block = 0; block < down * across; block++) {
         /* A thread's blocks follow each other down C and share their part of op(B). */
         const size_t i = block % down * rows, j = block / down * cols;
-        const size_t height = m - i < rows ? m - i : rows;
-        const size_t width = n - j < cols ? n - j : cols;
-        blas.sgemm(ROW_MAJOR, trans_a ? TRANS : NO_TRANS, trans_b ? TRANS : NO_TRANS,
-                   (int)height, (int)width, (int)k, alpha,
-                   trans_a ? a + i : a + i * lda, (int)lda,
-                   trans_b ? b + j * ldb : b + j, (int)ldb, beta, c + i * ldc + j,
-                   (int)ldc);
+        tern_sgemm_here(trans_a, trans_b, m - i < rows ? m - i : rows,
+                        n - j < cols ? n - j : cols, k, alpha,
+                        trans_a ? a + i : a + i * lda, lda,
+                        trans_b ? b + j * ldb : b + j, ldb, beta, c + i * ldc + j, ldc);
     }
+}
+
+/* Rows [i, i + rows) of a symmetric C, from the diagonal to the right end, and below
+ * the diagonal what mirrors them. */
+static void gram_rows(bool trans, size_t n, size_t k, float alpha, const float *a,
+                      size_t lda, float beta, float *c, size_t ldc, size_t i,
+                      size_t rows)
+{
+    const size_t right = i + rows;
+    const float *const ai = trans ? a + i : a + i * lda;
+    const int threads = hold_to_one_thread();
+    blas.ssyrk(ROW_MAJOR, UPPER, transposed(trans), (int)rows, (int)k, alpha, ai,
+               (int)lda, beta, c + i * ldc + i, (int)ldc);
+    omp_set_num_threads(threads);
+    tern_sgemm_here(trans, !trans, rows, n - right, k, alpha, ai, lda,
+                    trans ? a + right : a + right * lda, lda, beta, c + i * ldc + right,
+                    ldc);
+    for (size_t r = i; r < right; r++)
+        for (size_t q = r + 1; q < n; q++) c[q * ldc + r] = c[r * ldc + q];
+}
+
+void tern_sgemm_gram(bool trans, size_t n, size_t k, float alpha, const float *a,
+                     size_t lda, float beta, float *c, size_t ldc)
+{
+    enum { EDGE = 256 };
+    assert_ready();
+    assert(n <= INT_MAX && k <= INT_MAX && lda <= INT_MAX && ldc <= INT_MAX);
+    const size_t blocks = parts_of(n, EDGE);
+    const int threads = blocks == 1 ? 1 : tern_threads();
+    /* The first rows are the longest: whoever is done takes the next. */
+#pragma omp parallel for schedule(dynamic) num_threads(threads)
+    for (size_t b = 0; b < blocks; b++)
+        gram_rows(trans, n, k, alpha, a, lda, beta, c, ldc, b * EDGE,
+                  n - b * EDGE < EDGE ? n - b * EDGE : EDGE);
 }

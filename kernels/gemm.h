@@ -34,4 +34,17 @@ void tern_sgemm(bool trans_a, bool trans_b, size_t m, size_t n, size_t k, float 
                 const float *a, size_t lda, const float *b, size_t ldb, float beta,
                 float *c, size_t ldc);
 
+/* tern_sgemm_here() - the same, uncut, by the calling thread: for callers that share
+ * out whole products. It may round differently from tern_sgemm(). */
+void tern_sgemm_here(bool trans_a, bool trans_b, size_t m, size_t n, size_t k,
+                     float alpha, const float *a, size_t lda, const float *b,
+                     size_t ldb, float beta, float *c, size_t ldc);
+
+/* tern_sgemm_gram() - C = alpha * op(A) op(A)^T + beta * C, symmetric (n, n), at half
+ * the work of a product. op(A) (n, k): A is (n, k), or (k, n) if trans.
+ *   c   in if beta is not 0: both triangles alike.   out: both triangles, alike
+ * Cut among threads if n is large, unless called by one of several. */
+void tern_sgemm_gram(bool trans, size_t n, size_t k, float alpha, const float *a,
+                     size_t lda, float beta, float *c, size_t ldc);
+
 #endif /* TERN_KERNELS_GEMM_H */

@@ -67,13 +67,14 @@ static void newton_schulz(const tern_param *p, double norm, const float *x, floa
     const bool wide = rows <= cols;
     const float f = (float)(1.0 / norm);
     const float c1 = 3.4445f, c3 = -4.7750f, c5 = 2.0315f;
-    tern_sgemm(!wide, wide, n, n, wide ? cols : rows, (float)(1.0 / (norm * norm)), x,
-               cols, x, cols, 0.0f, a, n);
+    tern_sgemm_gram(!wide, n, wide ? cols : rows, (float)(1.0 / (norm * norm)), x, cols,
+                    0.0f, a, n);
     memcpy(b, a, n * n * sizeof *b);
-    tern_sgemm(false, false, n, n, n, c5, a, n, a, n, c3, b, n);
+    tern_sgemm_gram(false, n, n, c5, a, n, c3, b, n); /* A A^T = A^2 */
     memcpy(y, x, rows * cols * sizeof *y);
-    tern_sgemm(false, false, rows, cols, n, f, wide ? b : x, wide ? n : cols,
-               wide ? x : b, wide ? cols : n, f * c1, y, cols);
+    (tern_rule_is_small(p) ? tern_sgemm_here : tern_sgemm)(
+        false, false, rows, cols, n, f, wide ? b : x, wide ? n : cols, wide ? x : b,
+        wide ? cols : n, f * c1, y, cols);
 }
 
 static void orthogonal_update(const tern_optim_config *c, const tern_step *s,

@@ -5,9 +5,11 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <omp.h>
 #include <stdlib.h>
 
 #include "base/arena.h"
+#include "kernels/cpu.h"
 #include "optim/rule.h"
 
 struct tern_optim {
@@ -16,8 +18,10 @@ struct tern_optim {
     tern_param *const *params; /* borrowed */
     size_t count, slots;
     const char *slot_names[TERN_OPTIM_MAX_SLOTS];
-    float **state; /* (slots, count) */
-    float *scratch;
+    float **state;        /* (slots, count) */
+    float *scratch;       /* of one large parameter, or of `threads` small ones */
+    size_t small_scratch; /* floats for each of them */
+    size_t threads;
 };
 
 static const tern_rule *find_rule(tern_optim_kind kind)
@@ -49,16 +53,34 @@ static bool alloc_state(tern_optim *o)
     return true;
 }
 
-/* What the largest parameter needs. */
+/* Scratch that the update of a parameter needs. */
+static size_t scratch_of(const tern_optim *o, size_t i)
+{
+    return o->rule->scratch ? o->rule->scratch(o->params[i]) : 0;
+}
+
+/* Updated beside others (rule.h)? */
+static bool goes_beside(const tern_optim *o, size_t i)
+{
+    return scratch_of(o, i) && tern_rule_is_small(o->params[i]);
+}
+
+/* As many places of what the largest needs as are in use at the same time. */
 static bool alloc_scratch(tern_optim *o)
 {
-    size_t most = 0;
-    for (size_t i = 0; o->rule->scratch && i < o->count; i++) {
-        const size_t n = o->rule->scratch(o->params[i]);
-        if (n > most) most = n;
+    size_t small = 0, large = 0, beside = 0;
+    for (size_t i = 0; i < o->count; i++) {
+        size_t *most = goes_beside(o, i) ? &small : &large;
+        if (scratch_of(o, i) > *most) *most = scratch_of(o, i);
+        beside += goes_beside(o, i);
     }
-    if (!most) return true;
-    o->scratch = tern_calloc(most, sizeof *o->scratch);
+    o->threads = (size_t)tern_threads() < beside ? (size_t)tern_threads() : beside;
+    if (o->threads == 0) o->threads = 1;
+    const size_t unit = TERN_ALIGN / sizeof(float);
+    o->small_scratch = (small + unit - 1) / unit * unit;
+    const size_t all = o->threads * o->small_scratch;
+    if (!all && !large) return true;
+    o->scratch = tern_calloc(all > large ? all : large, sizeof *o->scratch);
     return o->scratch != NULL;
 }
 
@@ -111,22 +133,30 @@ static tern_status check_step(const tern_optim *o, const tern_step *s)
     return TERN_OK;
 }
 
+static void update(tern_optim *o, tern_step s, size_t i, float *scratch)
+{
+    tern_param *p = o->params[i];
+    float *state[TERN_OPTIM_MAX_SLOTS] = {NULL};
+    for (size_t j = 0; j < o->slots; j++) state[j] = o->state[j * o->count + i];
+    if (!p->decay) s.weight_decay = 0.0f;
+    s.scratch = scratch;
+    o->rule->update(&o->config, &s, p, state);
+}
+
 tern_status tern_optim_step(tern_optim *o, int64_t step, float lr, float weight_decay,
                             float grad_scale)
 {
-    tern_step s = {.step = step,
-                   .lr = lr,
-                   .weight_decay = weight_decay,
-                   .grad_scale = grad_scale,
-                   .scratch = o->scratch};
+    const tern_step s = {
+        .step = step, .lr = lr, .weight_decay = weight_decay, .grad_scale = grad_scale};
     TERN_TRY(check_step(o, &s));
+#pragma omp parallel for schedule(dynamic) num_threads((int)o->threads)
+    for (size_t i = 0; i < o->count; i++)
+        if (goes_beside(o, i))
+            update(o, s, i,
+                   o->scratch + (size_t)omp_get_thread_num() * o->small_scratch);
     for (size_t i = 0; i < o->count; i++) {
-        tern_param *p = o->params[i];
-        float *state[TERN_OPTIM_MAX_SLOTS] = {NULL};
-        for (size_t j = 0; j < o->slots; j++) state[j] = o->state[j * o->count + i];
-        s.weight_decay = p->decay ? weight_decay : 0.0f;
-        o->rule->update(&o->config, &s, p, state);
-        TERN_TRY(tern_param_refresh(p));
+        if (!goes_beside(o, i)) update(o, s, i, o->scratch);
+        TERN_TRY(tern_param_refresh(o->params[i]));
     }
     return TERN_OK;
 }

@@ -17,6 +17,14 @@ typedef struct tern_step {
     float *scratch; /* as many floats as the rule asked for */
 } tern_step;
 
+/* Small parameters of a rule that wants scratch are updated at the same time, each by
+ * one thread; large ones after each other, each by all. A function of the shape alone,
+ * so that results do not depend on threads. */
+static inline bool tern_rule_is_small(const tern_param *p)
+{
+    return p->rows * p->cols <= 1 << 20;
+}
+
 typedef struct tern_rule {
     const char *name;
     /* TERN_EARG names the option that is out of range. */
@@ -28,7 +36,8 @@ typedef struct tern_rule {
     /* Floats of scratch for the update of p. NULL: none. */
     size_t (*scratch)(const tern_param *p);
     /* p->val from p->grad and the state: one pointer per slot, (rows, cols) each,
-     * NULL where the parameter does not keep it. */
+     * NULL where the parameter does not keep it. May run beside the updates of others.
+     */
     void (*update)(const tern_optim_config *c, const tern_step *s, tern_param *p,
                    float *const *state);
 } tern_rule;

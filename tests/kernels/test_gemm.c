@@ -41,12 +41,20 @@ static void product_free(product *p)
     guarded_free(p->c);
 }
 
-static void run(product *p, float alpha, float beta)
+typedef void sgemm(bool, bool, size_t, size_t, size_t, float, const float *, size_t,
+                   const float *, size_t, float, float *, size_t);
+
+static void run_with(sgemm *f, product *p, float alpha, float beta)
 {
     memcpy(p->c, p->c0, p->m * p->ldc * sizeof *p->c);
-    tern_sgemm(p->ta, p->tb, p->m, p->n, p->k, alpha, p->a, p->lda, p->b, p->ldb, beta,
-               p->c, p->ldc);
+    f(p->ta, p->tb, p->m, p->n, p->k, alpha, p->a, p->lda, p->b, p->ldb, beta, p->c,
+      p->ldc);
     check_guard(p->c, p->m * p->ldc * sizeof *p->c, "c");
+}
+
+static void run(product *p, float alpha, float beta)
+{
+    run_with(tern_sgemm, p, alpha, beta);
 }
 
 /* A float sum of k products of numbers in (-1, 1) errs by at most k^2 u, in practice
@@ -88,6 +96,8 @@ Test(gemm, equals_the_double_oracle)
             for (int f = 0; f < 4; f++) {
                 run(&p, factors[f][0], factors[f][1]);
                 check(&p, factors[f][0], factors[f][1]);
+                run_with(tern_sgemm_here, &p, factors[f][0], factors[f][1]);
+                check(&p, factors[f][0], factors[f][1]);
             }
             product_free(&p);
         }
@@ -120,6 +130,39 @@ Test(gemm, threads_do_not_change_a_bit)
                 cr_assert(eq(int, memcmp(first, p.c, bytes), 0), "%d threads", threads);
             }
             free(first);
+            product_free(&p);
+        }
+}
+
+/* A product of A with itself, by way of a product of A with its copy. */
+Test(gemm, gram_equals_the_double_oracle_on_any_number_of_threads)
+{
+    static const size_t shapes[][2] = {{1, 1},    {5, 0},    {17, 33},  {128, 384},
+                                       {256, 65}, {257, 40}, {600, 70}, {1030, 9}};
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
+        for (int trans = 0; trans < 2; trans++) {
+            const size_t n = shapes[s][0], k = shapes[s][1];
+            product p = product_new(trans, !trans, n, n, k);
+            p.ldb = p.lda;
+            guarded_free(p.b);
+            p.b = p.a;
+            for (size_t i = 0; i < n; i++) /* C is symmetric */
+                for (size_t j = 0; j < i; j++)
+                    p.c0[i * p.ldc + j] = p.c0[j * p.ldc + i];
+            const size_t bytes = n * p.ldc * sizeof *p.c;
+            float *first = malloc(bytes);
+            for (int threads = 1; threads <= 3; threads++) {
+                tern_threads_set(threads);
+                memcpy(p.c, p.c0, bytes);
+                tern_sgemm_gram(trans, n, k, 0.5f, p.a, p.lda, 2.0f, p.c, p.ldc);
+                check_guard(p.c, bytes, "c");
+                if (threads == 1) memcpy(first, p.c, bytes);
+                cr_assert(eq(int, memcmp(first, p.c, bytes), 0),
+                          "(%zu, %zu) %d, %d threads", n, k, trans, threads);
+            }
+            check(&p, 0.5f, 2.0f);
+            free(first);
+            p.b = guarded_new(1);
             product_free(&p);
         }
 }

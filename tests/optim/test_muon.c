@@ -5,6 +5,8 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "kernels/cpu.h"
 #include "optim/optim.h"
@@ -144,4 +146,41 @@ Test(muon, a_zero_gradient_moves_nothing)
     cr_expect(eq(int, memcmp(before, p->val, sizeof before), 0));
     tern_optim_free(o);
     tern_param_free(p);
+}
+
+/* Small matrices go beside each other, the large one in blocks: the same bits always.
+ */
+Test(muon, threads_do_not_change_a_bit)
+{
+    enum { N = 6 };
+    static const int64_t shape[N][2] = {{40, 90},  {130, 64},    {64, 64},
+                                        {300, 10}, {1040, 1020}, {16, 200}};
+    float *first[N] = {NULL};
+    for (int threads = 1; threads <= 3; threads += 2) {
+        tern_threads_set(threads);
+        tern_param *p[N];
+        for (size_t i = 0; i < N; i++) {
+            p[i] = tern_param_new("w", shape[i][0], shape[i][1], TERN_FORM_TERNARY);
+            p[i]->hidden = true;
+            const size_t size = (size_t)(shape[i][0] * shape[i][1]);
+            for (size_t j = 0; j < size; j++) {
+                p[i]->val[j] = tern_test_rand(1, j);
+                p[i]->grad[j] = tern_test_rand(2 + i, j);
+            }
+        }
+        tern_optim *o = make(&nesterov, p, N);
+        cr_assert(eq(int, tern_optim_step(o, 1, 0.1f, 0.1f, 1.0f), TERN_OK));
+        tern_optim_free(o);
+        for (size_t i = 0; i < N; i++) {
+            const size_t bytes = (size_t)(shape[i][0] * shape[i][1]) * sizeof(float);
+            if (threads == 1) {
+                first[i] = malloc(bytes);
+                memcpy(first[i], p[i]->val, bytes);
+            }
+            cr_expect(eq(int, memcmp(first[i], p[i]->val, bytes), 0),
+                      "matrix %zu, %d threads", i, threads);
+            if (threads == 3) free(first[i]);
+            tern_param_free(p[i]);
+        }
+    }
 }
