@@ -75,10 +75,12 @@ Test(trainer, resume_equals_uninterrupted_for_the_float_twin_with_sgd)
     same_runs(in_dir("whole"), in_dir("cut"), "float");
 }
 
-/* train.backward reaches the gradients, and is a matter of digits. */
+/* train.backward reaches the gradients, and is a matter of digits: few steps, because
+ * any difference grows from step to step until two runs are strangers. */
 Test(trainer, backward_kinds_differ_a_little)
 {
     tern_config c = small_config();
+    c.steps = 8;
     double loss[2];
     for (int kind = 0; kind < 2; kind++) {
         c.backward = kind ? TERN_BACKWARD_INT16 : TERN_BACKWARD_FLOAT32;
@@ -92,7 +94,7 @@ Test(trainer, backward_kinds_differ_a_little)
         tern_checkpoint_close(saved);
     }
     cr_expect(loss[0] != loss[1]);
-    cr_expect(lt(dbl, fabs(loss[0] - loss[1]), 0.05));
+    cr_expect(lt(dbl, fabs(loss[0] - loss[1]), 0.02));
     cr_log_info("float32 %.6f, int16 %.6f", loss[0], loss[1]);
 }
 
