@@ -11,7 +11,7 @@ packages="gcc libc6-dev cmake ninja-build pkg-config libjansson-dev libpcre2-dev
 libhdf5-dev libcyaml-dev libyaml-dev libxxhash-dev libopenblas-openmp-dev"
 if [ "${1:-}" = "--test" ]; then
     packages="$packages git clang clang-format libclang-rt-14-dev libomp-14-dev
-libcriterion-dev python3-h5py hdf5-tools"
+libcriterion-dev libsimde-dev python3-h5py hdf5-tools"
 fi
 
 missing=""
