@@ -47,11 +47,25 @@ function(tern_emulated name original)
   set_target_properties(${name} PROPERTIES LINKER_LANGUAGE C)
 endfunction()
 
+function(tern_emulated_test name)
+  add_test(NAME emulated.${name} COMMAND test_emulated_${name})
+  set_tests_properties(emulated.${name} PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77
+                       ENVIRONMENT "OMP_NUM_THREADS=2;OMP_WAIT_POLICY=passive")
+endfunction()
+
+# The emulation itself, against what Intel says of each instruction.
+set_source_files_properties(support/test_avx512_emulated.c PROPERTIES COMPILE_OPTIONS
+  "-O1;-Wno-conversion;-Wno-missing-prototypes;-Wno-strict-prototypes;${TERN_EMULATE}")
+tern_program(test_emulated_instructions SOURCES support/test_avx512_emulated.c
+             $<TARGET_OBJECTS:tern_avx512_emulated>
+             LINKS tern_test_support tern_kernels)
+target_include_directories(test_emulated_instructions SYSTEM PRIVATE
+                           ${TERN_SIMDE_INCLUDE})
+tern_emulated_test(instructions)
+
 # What runs every level runs this one too.
 foreach(name attention float_levels grad16 rows rows_loss rows_matmul rows_norm
         rows_optim ternary ternary_matmul ternary_rows)
   tern_emulated(test_emulated_${name} test_kernels_${name})
-  add_test(NAME emulated.${name} COMMAND test_emulated_${name})
-  set_tests_properties(emulated.${name} PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77
-                       ENVIRONMENT "OMP_NUM_THREADS=2;OMP_WAIT_POLICY=passive")
+  tern_emulated_test(${name})
 endforeach()
