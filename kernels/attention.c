@@ -42,6 +42,7 @@
 #include "base/arena.h"
 #include "kernels/attention.h"
 #include "kernels/float_kernels.h"
+#include "kernels/team.h"
 
 enum {
     TILE = 64,  /* query rows of a tile, keys of a panel */
@@ -107,9 +108,14 @@ static forward_scratch forward_layout(const tern_attention_shape *s, float *base
                              .floats = q + panel + rows * keys};
 }
 
+size_t tern_attention_part_scratch(const tern_attention_shape *s)
+{
+    return forward_layout(s, NULL).floats;
+}
+
 size_t tern_attention_scratch(const tern_attention_shape *s)
 {
-    return (size_t)tern_threads() * forward_layout(s, NULL).floats * sizeof(float);
+    return (size_t)tern_threads() * tern_attention_part_scratch(s) * sizeof(float);
 }
 
 /* scores = q K^T, only where a row sees the key (and a little beyond). */
@@ -195,14 +201,13 @@ typedef struct cut {
     size_t tiles;  /* in all */
 } cut;
 
-static cut cut_rows(const tern_attention_shape *s)
+static cut cut_rows(const tern_attention_shape *s, size_t threads)
 {
     const bool decode = s->queries == 1;
     cut c = {.lines = s->batch * (decode ? s->kv_heads : s->heads),
              .across = decode ? s->heads / s->kv_heads : s->queries,
              .step = rows_of_tile(s)};
     /* A single token: with threads to spare, share out the heads of a key head. */
-    const size_t threads = (size_t)tern_threads();
     const size_t spare = decode && c.lines < threads ? threads / c.lines : 1;
     c.step = min_size(c.step, (c.across + spare - 1) / spare);
     c.tiles = c.lines * ((c.across + c.step - 1) / c.step);
@@ -226,37 +231,60 @@ static place place_tile(const tern_attention_shape *s, const cut *c, size_t inde
                    .rows = min_size(c->step, c->across - first)};
 }
 
+/* Where everything of one call lies. */
+typedef struct operands {
+    const float *q, *k, *v;
+    float *o, *lse;
+} operands;
+
+/* Tile `index` of a cut, with a thread's own scratch. */
+static void attend_tile(const tern_attention_shape *s, const cut *c, size_t index,
+                        const operands *a, float *scratch)
+{
+    const size_t T = s->queries, D = s->head_dim, keys = s->past + T;
+    const size_t width = s->heads * D, kv_width = s->kv_heads * D;
+    const place p = place_tile(s, c, index);
+    const size_t row = (p.batch * T + p.query) * width + p.head * D;
+    const size_t kv = p.batch * keys * kv_width + p.head / (s->heads / s->kv_heads) * D;
+    const forward_scratch w = forward_layout(s, scratch);
+    const size_t lse = (p.batch * s->heads + p.head) * T + p.query;
+    const tile t = {.q = a->q + row,
+                    .k = a->k + kv,
+                    .v = a->v + kv,
+                    .o = a->o + row,
+                    .lse = a->lse ? a->lse + lse : NULL,
+                    .q_row = T == 1 ? D : width,
+                    .kv_row = kv_width,
+                    .rows = p.rows,
+                    .limit = s->past + p.query + 1,
+                    .slope = T == 1 ? 0 : 1,
+                    .dim = D};
+    tile_forward(&t, &w);
+}
+
 void tern_attention(const tern_attention_shape *s, const float *q, const float *k,
                     const float *v, float *o, float *lse, void *scratch)
 {
-    const cut c = cut_rows(s);
-    const size_t T = s->queries, D = s->head_dim, keys = s->past + T;
-    const size_t width = s->heads * D, kv_width = s->kv_heads * D;
-    const size_t own = forward_layout(s, NULL).floats;
+    const cut c = cut_rows(s, (size_t)tern_threads());
+    const operands a = {.q = q, .k = k, .v = v, .o = o, .lse = lse};
+    const size_t own = tern_attention_part_scratch(s);
 
 /* Dynamic, because tiles with more keys take longer; no result depends on who. */
 #pragma omp parallel for num_threads(tern_threads()) schedule(dynamic) if (c.tiles > 1)
-    for (size_t index = 0; index < c.tiles; index++) {
-        const place p = place_tile(s, &c, index);
-        const size_t row = (p.batch * T + p.query) * width + p.head * D;
-        const size_t kv =
-            p.batch * keys * kv_width + p.head / (s->heads / s->kv_heads) * D;
-        const forward_scratch w =
-            forward_layout(s, (float *)scratch + (size_t)omp_get_thread_num() * own);
-        const tile t = {.q = q + row,
-                        .k = k + kv,
-                        .v = v + kv,
-                        .o = o + row,
-                        .lse = lse ? lse + (p.batch * s->heads + p.head) * T + p.query
-                                   : NULL,
-                        .q_row = T == 1 ? D : width,
-                        .kv_row = kv_width,
-                        .rows = p.rows,
-                        .limit = s->past + p.query + 1,
-                        .slope = T == 1 ? 0 : 1,
-                        .dim = D};
-        tile_forward(&t, &w);
-    }
+    for (size_t index = 0; index < c.tiles; index++)
+        attend_tile(s, &c, index, &a,
+                    (float *)scratch + (size_t)omp_get_thread_num() * own);
+}
+
+void tern_attention_part(const tern_team *t, const tern_attention_shape *s,
+                         const float *q, const float *k, const float *v, float *o,
+                         float *scratch)
+{
+    const cut c = cut_rows(s, t->count);
+    const operands a = {.q = q, .k = k, .v = v, .o = o};
+    const tern_part own = tern_team_share(t, c.tiles);
+    for (size_t index = own.first; index < own.end; index++)
+        attend_tile(s, &c, index, &a, scratch);
 }
 
 /* --- backward --- */

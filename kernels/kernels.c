@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kernels/cpu.h"
+#include "kernels/decode_kernels.h"
 #include "kernels/float_kernels.h"
 #include "kernels/grad16_kernels.h"
 
@@ -24,6 +25,7 @@ static void use(tern_level l)
     tern_kernels_active = &table;
     tern_float_kernels_use(l);
     tern_grad16_kernels_use(l);
+    tern_decode_kernels_use(l);
     level_in_use = l;
 }
 

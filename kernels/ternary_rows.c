@@ -5,6 +5,7 @@
 #include "kernels/cpu.h"
 #include "kernels/float_kernels.h"
 #include "kernels/kernels.h"
+#include "kernels/team.h"
 #include "kernels/ternary.h"
 
 static const float MAX_MIN = 1e-5f; /* smallest divisor of 127 */
@@ -89,6 +90,17 @@ void tern_rmsnorm_quantize_rows(const float *x, const float *gain, float eps,
         if (rstd) rstd[r] = scale;
         rmsnorm_quantize_row(row, gain, scale, out, r);
     }
+}
+
+void tern_quantize_row(const float *x, const float *gain, float eps, size_t r,
+                       tern_qrows *out)
+{
+    if (!gain) {
+        quantize_row(x, out, r);
+        return;
+    }
+    const float squares = tern_float_active->sum_squares(x, out->cols);
+    rmsnorm_quantize_row(x, gain, tern_rms_rstd(squares, out->cols, eps), out, r);
 }
 
 void tern_dequantize_rows(const tern_qrows *x, size_t first, size_t n, float *y,

@@ -1,0 +1,403 @@
+/* decode_avx2.c - the runtime's kernels for 256-bit registers. */
+#include <immintrin.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/half.h"
+#include "kernels/decode_kernels.h"
+#include "kernels/unroll.h"
+
+/* --- few rows times panels ---
+ *
+ * Memory sets the pace if the core does no more than some 30 instructions for a tile of
+ * 64 bytes. A panel is two registers of 8 rows x 4 codes; kernels.h' tile holds four
+ * such registers in one, two bits each:
+ *
+ *     t & 3              codes j = 0           (t >> 4) & 3        j = 2
+ *     t & 12             4 x codes j = 1       (t >> 4) & 12       j = 3, 4 x again
+ *
+ * One shift instead of three, if the 4 x are summed apart: in 16 bits, where a product
+ * pair is at most 4 * 2 * 2 * 128 = 2048 in size, two of them come with every tile, and
+ * so 8 tiles fit: at worst -32768. vpmaddwd then widens both sums to 32 bits, the plain
+ * one times 4, and 4 x the result is divided by 4 at the end, exactly. So 256 weights
+ * take 2 loads, 2 shifts, 8 ands, 4 broadcasts, 8 vpmaddubsw, 8 vpaddw and an eighth of
+ * 4 vpmaddwd and 4 vpaddd: 33 instructions. */
+enum {
+    SHORT_TILES = 8,
+    MOST_TILES = 1 << 16, /* 4 x the sum of 2^20 columns fits 32 bits */
+    AHEAD = 1024,         /* bytes of codes that are asked for before they are needed */
+};
+
+static inline __m256i broadcast4(const int8_t *q)
+{
+    int32_t four;
+    memcpy(&four, q, sizeof four);
+    return _mm256_set1_epi32(four);
+}
+
+/* Fix the order of additions here: gcc would add the steps of several tiles as a tree,
+ * which needs more registers than there are. */
+static inline void settle(__m256i *a, __m256i *b)
+{
+    __asm__("" : "+x"(*a), "+x"(*b));
+}
+
+/* Sums in 16 bits: one[r][h] of codes, four[r][h] of 4 x codes, h the half of a panel.
+ */
+TERN_INLINE void short_tile(const int8_t *q, size_t stride, const uint8_t *tile,
+                            int rows, __m256i one[][2], __m256i four[][2])
+{
+    const __m256i low = _mm256_set1_epi8(3), high = _mm256_set1_epi8(12);
+    TERN_UNROLLED (h, 2) {
+        const __m256i t = _mm256_load_si256((const void *)(tile + 32 * h));
+        const __m256i s = _mm256_srli_epi16(t, 4);
+        const __m256i u0 = _mm256_and_si256(t, low), u1 = _mm256_and_si256(t, high);
+        const __m256i u2 = _mm256_and_si256(s, low), u3 = _mm256_and_si256(s, high);
+        TERN_UNROLLED (r, rows) {
+            const int8_t *x = q + (size_t)r * stride;
+            one[r][h] =
+                _mm256_add_epi16(one[r][h], _mm256_maddubs_epi16(u0, broadcast4(x)));
+            four[r][h] = _mm256_add_epi16(four[r][h],
+                                          _mm256_maddubs_epi16(u1, broadcast4(x + 4)));
+            settle(&one[r][h], &four[r][h]);
+            one[r][h] = _mm256_add_epi16(one[r][h],
+                                         _mm256_maddubs_epi16(u2, broadcast4(x + 8)));
+            four[r][h] = _mm256_add_epi16(four[r][h],
+                                          _mm256_maddubs_epi16(u3, broadcast4(x + 12)));
+            settle(&one[r][h], &four[r][h]);
+        }
+    }
+}
+
+TERN_INLINE void short_tiles(const int8_t *q, size_t stride, const uint8_t *tile,
+                             size_t tiles, int rows, __m256i sum[][2])
+{
+    __m256i one[TERN_FEW_ROWS][2], four[TERN_FEW_ROWS][2];
+    TERN_UNROLLED (r, rows)
+        TERN_UNROLLED (h, 2) one[r][h] = four[r][h] = _mm256_setzero_si256();
+    for (size_t c = 0; c < tiles; c++, q += TERN_TILE_COLS, tile += TERN_TILE_BYTES) {
+        _mm_prefetch((const char *)tile + AHEAD, _MM_HINT_T0);
+        short_tile(q, stride, tile, rows, one, four);
+    }
+    const __m256i by1 = _mm256_set1_epi16(1), by4 = _mm256_set1_epi16(4);
+    TERN_UNROLLED (r, rows)
+        TERN_UNROLLED (h, 2)
+            sum[r][h] = _mm256_add_epi32(
+                sum[r][h], _mm256_add_epi32(_mm256_madd_epi16(one[r][h], by4),
+                                            _mm256_madd_epi16(four[r][h], by1)));
+}
+
+/* y of 16 outputs, of which `left` exist. */
+static inline void finish(const tern_matmul_block *b, size_t row, size_t output,
+                          const __m256i sum[2])
+{
+    const size_t left = b->outputs - output, at = row * b->ldy + output;
+    const __m256 factor = _mm256_set1_ps(b->gamma / b->scale[row]);
+    for (size_t h = 0; h < 2 && 8 * h < left; h++) {
+        const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+        const __m256i mask = _mm256_cmpgt_epi32(
+            _mm256_set1_epi32((int)(left - 8 * h > 8 ? 8 : left - 8 * h)), lane);
+        const __m256i whole = _mm256_srai_epi32(sum[h], 2);
+        __m256 y = _mm256_mul_ps(_mm256_cvtepi32_ps(whole), factor);
+        if (b->add) y = _mm256_add_ps(y, _mm256_maskload_ps(b->add + at + 8 * h, mask));
+        _mm256_maskstore_ps(b->y + at + 8 * h, mask, y);
+    }
+}
+
+TERN_INLINE void few_panel(const tern_matmul_block *b, size_t panel, int rows)
+{
+    __m256i sum[TERN_FEW_ROWS][2];
+    TERN_UNROLLED (r, rows) sum[r][0] = sum[r][1] = _mm256_set1_epi32(-4 * b->sum[r]);
+    const uint8_t *tile = b->codes + panel * b->tiles * TERN_TILE_BYTES;
+    const int8_t *q = b->q;
+    size_t left = b->tiles;
+    for (; left >= SHORT_TILES; left -= SHORT_TILES) {
+        short_tiles(q, b->stride, tile, SHORT_TILES, rows, sum);
+        q += SHORT_TILES * TERN_TILE_COLS;
+        tile += SHORT_TILES * TERN_TILE_BYTES;
+    }
+    if (left) short_tiles(q, b->stride, tile, left, rows, sum);
+    TERN_UNROLLED (r, rows) finish(b, (size_t)r, panel * TERN_PANEL_ROWS, sum[r]);
+}
+
+TERN_INLINE void few_panels(const tern_matmul_block *b, int rows)
+{
+    for (size_t p = 0; p * TERN_PANEL_ROWS < b->outputs; p++) few_panel(b, p, rows);
+}
+
+static void few(const tern_matmul_block *b)
+{
+    if (b->tiles > MOST_TILES)
+        tern_kernels_active->matmul(b);
+    else if (b->rows == 1)
+        few_panels(b, 1);
+    else if (b->rows == 2)
+        few_panels(b, 2);
+    else
+        few_panels(b, 3);
+}
+
+/* --- 8-bit heads --- */
+
+static inline float block_scale(const uint8_t *w)
+{
+    uint16_t bits;
+    memcpy(&bits, w, sizeof bits);
+    return _cvtsh_ss(bits);
+}
+
+/* rows <= 4 rows of activations with one row of weights. |w| is the unsigned operand of
+ * vpmaddubsw and q takes w's sign: pairs are at most 2 * 128 * 127 and fit 16 bits. */
+TERN_INLINE void q8_rows(const tern_q8_dots *d, size_t i, const uint8_t *w, float *y,
+                         int rows)
+{
+    const size_t blocks = d->cols / TERN_Q8_BLOCK;
+    const __m256i ones = _mm256_set1_epi16(1);
+    const int8_t *q = d->q + i * d->cols;
+    const float *e = d->e + i * blocks;
+    __m256 lane[4];
+    TERN_UNROLLED (r, rows) lane[r] = _mm256_setzero_ps();
+    for (size_t b = 0; b < blocks; b++, w += TERN_Q8_BYTES) {
+        const __m256i v = _mm256_loadu_si256((const void *)(w + 2));
+        const __m256i size = _mm256_abs_epi8(v);
+        const __m128 scale = _mm_set_ss(block_scale(w));
+        TERN_UNROLLED (r, rows) {
+            const int8_t *x = q + (size_t)r * d->cols + b * TERN_Q8_BLOCK;
+            const __m256i signedly =
+                _mm256_sign_epi8(_mm256_loadu_si256((const void *)x), v);
+            const __m256i sum =
+                _mm256_madd_epi16(_mm256_maddubs_epi16(size, signedly), ones);
+            const __m128 f = _mm_mul_ss(scale, _mm_load_ss(e + (size_t)r * blocks + b));
+            lane[r] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), _mm256_broadcastss_ps(f),
+                                      lane[r]);
+        }
+    }
+    TERN_UNROLLED (r, rows) {
+        const __m128 s4 = _mm_add_ps(_mm256_castps256_ps128(lane[r]),
+                                     _mm256_extractf128_ps(lane[r], 1));
+        const __m128 s2 = _mm_add_ps(s4, _mm_movehl_ps(s4, s4));
+        y[(size_t)r * d->ldy] = _mm_cvtss_f32(_mm_add_ss(s2, _mm_movehdup_ps(s2)));
+    }
+}
+
+static void q8_dots(const tern_q8_dots *d)
+{
+    const size_t bytes = d->cols / TERN_Q8_BLOCK * TERN_Q8_BYTES;
+    const uint8_t *w = d->w;
+    for (size_t j = 0; j < d->n; j++, w += bytes) {
+        size_t i = 0;
+        for (; i + 4 <= d->m; i += 4) q8_rows(d, i, w, d->y + i * d->ldy + j, 4);
+        if (i + 2 <= d->m) q8_rows(d, i, w, d->y + i * d->ldy + j, 2), i += 2;
+        if (i < d->m) q8_rows(d, i, w, d->y + i * d->ldy + j, 1);
+    }
+}
+
+/* --- blocks to panels --- */
+
+/* 32 codes, of two tiles, to their words: code 4j + b of 16 moves to bits 2j of byte b.
+ * Shift dword j left by 2j, then or the dwords of each half. */
+static inline __m256i words(__m256i u)
+{
+    const __m256i place = _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6);
+    u = _mm256_sllv_epi32(u, place);
+    u = _mm256_or_si256(u, _mm256_shuffle_epi32(u, 0x4e));
+    return _mm256_or_si256(u, _mm256_shuffle_epi32(u, 0xb1));
+}
+
+static inline void put_word(uint8_t *tiles, size_t tile, int32_t word)
+{
+    memcpy(tiles + tile * TERN_TILE_BYTES, &word, sizeof word);
+}
+
+static inline void put_words(uint8_t *tiles, size_t tile, __m256i u)
+{
+    const __m256i v = words(u);
+    put_word(tiles, tile, _mm_cvtsi128_si32(_mm256_castsi256_si128(v)));
+    put_word(tiles, tile + 1, _mm_cvtsi128_si32(_mm256_extracti128_si256(v, 1)));
+}
+
+static inline bool any(__m256i v)
+{
+    return !_mm256_testz_si256(v, v);
+}
+
+static int32_t repack_tq2(const uint8_t *row, size_t cols, size_t r, uint8_t *tiles)
+{
+    const __m256i three = _mm256_set1_epi8(3), zero = _mm256_set1_epi8(TERN_TILE_ZERO);
+    __m256i bad = _mm256_setzero_si256();
+    int32_t scale = 0;
+    tiles += 4 * r;
+    for (size_t t = 0; t < cols / 16 && scale >= 0; t += 16, row += TERN_TQ2_BYTES) {
+        __m256i nonzero = _mm256_setzero_si256();
+        for (size_t h = 0; h < 2; h++) {
+            __m256i v = _mm256_loadu_si256((const void *)(row + 32 * h));
+            nonzero = _mm256_or_si256(nonzero, _mm256_xor_si256(v, zero));
+            /* Both bits of a code set: only 3 has them. */
+            bad = _mm256_or_si256(bad, _mm256_and_si256(v, _mm256_srli_epi16(v, 1)));
+            TERN_UNROLLED (n, 4) {
+                put_words(tiles, t + 8 * h + 2 * (size_t)n, _mm256_and_si256(v, three));
+                v = _mm256_srli_epi16(v, 2);
+            }
+        }
+        uint16_t bits;
+        memcpy(&bits, row + 64, sizeof bits);
+        if (any(nonzero)) scale = tern_repack_scale(scale, bits);
+    }
+    return any(_mm256_and_si256(bad, zero)) ? -1 : scale;
+}
+
+/* The highest base-3 digit of each byte, 3 x / 256; and what follows it, 3 x mod 256.
+ */
+static inline __m256i digit(__m256i x)
+{
+    const __m256i d1 = _mm256_cmpeq_epi8(_mm256_max_epu8(x, _mm256_set1_epi8(86)), x);
+    const __m256i d2 =
+        _mm256_cmpeq_epi8(_mm256_max_epu8(x, _mm256_set1_epi8((char)171)), x);
+    return _mm256_sub_epi8(_mm256_setzero_si256(), _mm256_add_epi8(d1, d2));
+}
+
+static inline __m256i after_digit(__m256i x)
+{
+    return _mm256_add_epi8(x, _mm256_add_epi8(x, x));
+}
+
+/* Not 0 where x >= 243 (decode_scalar.c says why that is wrong after five digits). */
+static inline __m256i too_large(__m256i x)
+{
+    return _mm256_cmpeq_epi8(_mm256_max_epu8(x, _mm256_set1_epi8((char)243)), x);
+}
+
+/* What one row has been found to hold so far. */
+typedef struct tq1_state {
+    __m256i bad, nonzero;
+} tq1_state;
+
+/* Five planes of 32 bytes: ten tiles. */
+static inline void tq1_first(const uint8_t *in, uint8_t *tiles, tq1_state *s)
+{
+    const __m256i one = _mm256_set1_epi8(1);
+    __m256i x = _mm256_loadu_si256((const void *)in);
+    TERN_UNROLLED (n, 5) {
+        const __m256i u = digit(x);
+        s->nonzero = _mm256_or_si256(s->nonzero, _mm256_xor_si256(u, one));
+        put_words(tiles, 2 * (size_t)n, u);
+        x = after_digit(x);
+    }
+    s->bad = _mm256_or_si256(s->bad, too_large(x));
+}
+
+/* Five planes of 16 bytes, and four of 4: six tiles. Both halves of the registers hold
+ * the same. The planes of the last are its word's dwords already. */
+static inline void tq1_rest(const uint8_t *in, uint8_t *tiles, tq1_state *s)
+{
+    const __m256i one = _mm256_set1_epi8(1);
+    int32_t last;
+    memcpy(&last, in + 16, sizeof last);
+    __m256i x = _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)in));
+    __m256i z = _mm256_set1_epi32(last);
+    __m256i word = _mm256_setzero_si256();
+    TERN_UNROLLED (n, 5) {
+        const __m256i u = digit(x), v = digit(z);
+        s->nonzero = _mm256_or_si256(s->nonzero, _mm256_xor_si256(u, one));
+        const __m256i w = words(u);
+        put_word(tiles, (size_t)n, _mm_cvtsi128_si32(_mm256_castsi256_si128(w)));
+        if (n < 4) {
+            s->nonzero = _mm256_or_si256(s->nonzero, _mm256_xor_si256(v, one));
+            word = _mm256_or_si256(word, _mm256_slli_epi32(v, 2 * n));
+        } else {
+            s->bad = _mm256_or_si256(s->bad, v); /* a fifth digit */
+        }
+        x = after_digit(x);
+        z = after_digit(z);
+    }
+    s->bad = _mm256_or_si256(s->bad, _mm256_or_si256(too_large(x), too_large(z)));
+    put_word(tiles, 5, _mm_cvtsi128_si32(_mm256_castsi256_si128(word)));
+}
+
+static int32_t repack_tq1(const uint8_t *row, size_t cols, size_t r, uint8_t *tiles)
+{
+    tq1_state s = {.bad = _mm256_setzero_si256()};
+    int32_t scale = 0;
+    tiles += 4 * r;
+    for (size_t t = 0; t < cols / 16 && scale >= 0; t += 16, row += TERN_TQ1_BYTES) {
+        uint16_t bits;
+        s.nonzero = _mm256_setzero_si256();
+        tq1_first(row, tiles + t * TERN_TILE_BYTES, &s);
+        tq1_rest(row + 32, tiles + (t + 10) * TERN_TILE_BYTES, &s);
+        memcpy(&bits, row + 52, sizeof bits);
+        if (any(s.nonzero)) scale = tern_repack_scale(scale, bits);
+    }
+    return any(s.bad) ? -1 : scale;
+}
+
+/* Byte j of a block's word has codes 4j + b at bits 2b; a tile's has them in byte b at
+ * bits 2j: a matrix of 4 x 4 fields to be transposed, which two rounds of exchanges do,
+ * at distances of 1 and of 2 fields in both directions. */
+static int32_t repack_q2(const uint8_t *row, size_t cols, size_t r, uint8_t *tiles)
+{
+    uint32_t bad = 0;
+    int32_t scale = 0;
+    tiles += 4 * r;
+    for (size_t t = 0; t < cols / 16 && scale >= 0; t += 4, row += TERN_Q2_BYTES) {
+        uint32_t nonzero = 0;
+        for (size_t i = 0; i < 4; i++) {
+            uint32_t v;
+            memcpy(&v, row + 2 + 4 * i, sizeof v);
+            nonzero |= v ^ 0x55555555u;
+            bad |= v & v >> 1 & 0x55555555u;
+            const uint32_t near = (v ^ v >> 6) & 0x00cc00ccu;
+            v ^= near ^ near << 6;
+            const uint32_t far = (v ^ v >> 12) & 0x0000f0f0u;
+            v ^= far ^ far << 12;
+            memcpy(tiles + (t + i) * TERN_TILE_BYTES, &v, sizeof v);
+        }
+        uint16_t bits;
+        memcpy(&bits, row, sizeof bits);
+        if (nonzero) scale = tern_repack_scale(scale, bits);
+    }
+    return bad ? -1 : scale;
+}
+
+/* --- the limit --- */
+
+static size_t spin(size_t steps, int32_t *sum)
+{
+    enum { CHAINS = 8 };
+    const __m256i u = _mm256_set1_epi8((char)(steps & 3));
+    __m256i q = _mm256_set1_epi8((char)(steps & 7)), word[CHAINS];
+    TERN_UNROLLED (i, CHAINS) word[i] = _mm256_setzero_si256();
+    for (size_t s = 0; s < steps; s++) {
+        TERN_UNROLLED (i, CHAINS) {
+            __asm__ volatile("" : "+x"(q)); /* no product is like another */
+            word[i] = _mm256_add_epi16(word[i], _mm256_maddubs_epi16(u, q));
+        }
+    }
+    __m256i all = word[0];
+    TERN_UNROLLED (i, CHAINS) all = _mm256_xor_si256(all, word[i]);
+    *sum = _mm256_extract_epi32(all, 0);
+    return steps * CHAINS * 32;
+}
+
+static uint64_t read_all(const void *p, size_t bytes)
+{
+    __m256i sum[4];
+    TERN_UNROLLED (i, 4) sum[i] = _mm256_setzero_si256();
+    for (const char *at = p, *end = at + bytes; at < end; at += 128)
+        TERN_UNROLLED (i, 4)
+            sum[i] = _mm256_xor_si256(sum[i],
+                                      _mm256_load_si256((const void *)(at + 32 * i)));
+    const __m256i all = _mm256_xor_si256(_mm256_xor_si256(sum[0], sum[1]),
+                                         _mm256_xor_si256(sum[2], sum[3]));
+    return (uint64_t)(_mm256_extract_epi64(all, 0) ^ _mm256_extract_epi64(all, 1) ^
+                      _mm256_extract_epi64(all, 2) ^ _mm256_extract_epi64(all, 3));
+}
+
+const tern_decode_kernels tern_decode_avx2 = {
+    .few = few,
+    .q8_dots = q8_dots,
+    .repack_tq2 = repack_tq2,
+    .repack_tq1 = repack_tq1,
+    .repack_q2 = repack_q2,
+    .spin = spin,
+    .read = read_all,
+};

@@ -1,0 +1,14 @@
+/* decode_kernels.c - which table of the runtime's kernels is in use. */
+#include "kernels/decode_kernels.h"
+
+const tern_decode_kernels *tern_decode_active = &tern_decode_scalar;
+
+void tern_decode_kernels_use(tern_level l)
+{
+    tern_decode_active = &tern_decode_scalar;
+#if defined(__x86_64__)
+    if (l == TERN_LEVEL_AVX2) tern_decode_active = &tern_decode_avx2;
+    if (l == TERN_LEVEL_AVX512VNNI) tern_decode_active = &tern_decode_avx512;
+#endif
+    (void)l;
+}

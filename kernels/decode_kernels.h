@@ -1,0 +1,81 @@
+/* decode_kernels.h - the table of what running a model needs and training does not:
+ * few rows times ternary panels, 8-bit heads, blocks of a file to panels.
+ *
+ * Chosen like the other tables (kernels.h), single-threaded like them, and the same
+ * bits at every level. Arrays need no alignment unless a slot says so.
+ */
+#ifndef TERN_KERNELS_DECODE_KERNELS_H
+#define TERN_KERNELS_DECODE_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/cpu.h"
+#include "kernels/kernels.h"
+
+enum {
+    TERN_FEW_ROWS = 3,   /* rows that `few` is for: beyond, unpacking pays */
+    TERN_Q8_BLOCK = 32,  /* weights of a Q8_0 block */
+    TERN_Q8_BYTES = 34,  /* fp16 scale, then 32 x int8 */
+    TERN_TQ_BLOCK = 256, /* weights of a TQ1_0 and a TQ2_0 block */
+    TERN_TQ1_BYTES = 54,
+    TERN_TQ2_BYTES = 66,
+    TERN_Q2_BLOCK = 64, /* weights of a Q2_0 block */
+    TERN_Q2_BYTES = 18,
+};
+
+/* Rows of activations times rows of Q8_0 weights (formats/blocks.c draws the block):
+ *
+ *     y[i][j] = sum over blocks b of (e[i][b] d[j][b]) * (sum_k q[i][32b + k] w[j][32b
+ * + k])
+ *
+ * The sums inside a block are integers, four products to each of 8 lanes (k in lane
+ * k / 4); lanes become float and are multiplied and added with one fused multiply-add
+ * per block, in the order of b; in the end l += l + 4, + 2, + 1. */
+typedef struct tern_q8_dots {
+    const int8_t *q;  /* (m, cols), each in -127 .. 127 */
+    const float *e;   /* (m, cols / 32) */
+    size_t m, cols;   /* cols a multiple of 32 */
+    const uint8_t *w; /* (n, cols) in blocks */
+    size_t n;
+    float *y; /* (m, ldy) */
+    size_t ldy;
+} tern_q8_dots;
+
+/* A row of blocks into row r < 16 of a panel, whose other rows stay as they are.
+ * Returns the bits of the one scale that all blocks with a weight that is not zero have
+ * (0 if there is none), or -1 where anything is not as it should be: a code that means
+ * nothing, two scales, a scale that is not positive and finite. cols is a multiple of
+ * the block. */
+typedef int32_t tern_repack(const uint8_t *row, size_t cols, size_t r, uint8_t *tiles);
+
+typedef struct tern_decode_kernels {
+    /* kernels.h' matmul for 1 to TERN_FEW_ROWS rows. */
+    void (*few)(const tern_matmul_block *b);
+    void (*q8_dots)(const tern_q8_dots *d);
+    tern_repack *repack_tq2, *repack_tq1, *repack_q2;
+    /* `steps` multiplications of codes as fast as this level can (peaks.h): returns how
+     * many multiply-adds that was, and what they gave, so that they are not dropped. */
+    size_t (*spin)(size_t steps, int32_t *sum);
+    /* Read `bytes`, a multiple of 128, as fast as this level can; what comes out
+     * depends on all of them. p is 64-byte aligned. */
+    uint64_t (*read)(const void *p, size_t bytes);
+} tern_decode_kernels;
+
+extern const tern_decode_kernels tern_decode_scalar;
+extern const tern_decode_kernels tern_decode_avx2;   /* x86-64 only */
+extern const tern_decode_kernels tern_decode_avx512; /* x86-64 only */
+
+/* The table in use: scalar until tern_decode_kernels_use() says otherwise. */
+extern const tern_decode_kernels *tern_decode_active;
+void tern_decode_kernels_use(tern_level l);
+
+/* What every repack does with the scale of a block that is not zero: remember the
+ * first, -1 for another or for one that is no positive number. */
+static inline int32_t tern_repack_scale(int32_t before, uint16_t bits)
+{
+    if (bits == 0 || bits >= 0x7c00u) return -1;
+    return before == 0 || before == (int32_t)bits ? (int32_t)bits : -1;
+}
+
+#endif /* TERN_KERNELS_DECODE_KERNELS_H */

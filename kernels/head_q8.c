@@ -1,0 +1,57 @@
+/* head_q8.c - see head_q8.h. */
+#include "kernels/head_q8.h"
+
+#include <assert.h>
+
+#include "kernels/decode_kernels.h"
+#include "kernels/parts.h"
+
+enum {
+    X_ROWS = 32, /* rows of activations that meet a block of weights in cache */
+    W_ROWS = 64,
+    SERIAL = 1 << 16 /* multiplications: below this one thread does it */
+};
+
+void tern_q8_quantize_row(const float *x, size_t r, tern_q8_rows *out)
+{
+    const size_t blocks = out->cols / TERN_Q8_BLOCK;
+    int8_t *q = out->codes + r * out->cols;
+    float *e = out->scale + r * blocks;
+    assert(out->cols % TERN_Q8_BLOCK == 0);
+    for (size_t b = 0; b < blocks; b++, x += TERN_Q8_BLOCK, q += TERN_Q8_BLOCK) {
+        const float most = tern_kernels_active->absmax(x, TERN_Q8_BLOCK);
+        e[b] = most / 127.0f;
+        /* The reciprocal of a tiny number is infinite: such a block is 0. */
+        const float s = most > 1e-30f ? 127.0f / most : 0.0f;
+        (void)tern_kernels_active->quantize(x, s, TERN_Q8_BLOCK, q);
+    }
+}
+
+void tern_q8_matmul_part(const tern_q8_rows *x, const uint8_t *w, float *y, size_t ldy,
+                         size_t first, size_t end)
+{
+    const size_t blocks = x->cols / TERN_Q8_BLOCK, bytes = blocks * TERN_Q8_BYTES;
+    for (size_t j = first; j < end; j += W_ROWS)
+        for (size_t i = 0; i < x->rows; i += X_ROWS)
+            tern_decode_active->q8_dots(&(tern_q8_dots){
+                .q = x->codes + i * x->cols,
+                .e = x->scale + i * blocks,
+                .m = x->rows - i < X_ROWS ? x->rows - i : X_ROWS,
+                .cols = x->cols,
+                .w = w + j * bytes,
+                .n = end - j < W_ROWS ? end - j : W_ROWS,
+                .y = y + i * ldy + j,
+                .ldy = ldy,
+            });
+}
+
+void tern_q8_matmul(const tern_q8_rows *x, const uint8_t *w, size_t n, float *y,
+                    size_t ldy)
+{
+    const int threads = x->rows * n * x->cols > SERIAL ? tern_threads() : 1;
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (int t = 0; t < threads; t++)
+        tern_q8_matmul_part(x, w, y, ldy,
+                            tern_part_start(n, W_ROWS, (size_t)t, (size_t)threads),
+                            tern_part_start(n, W_ROWS, (size_t)t + 1, (size_t)threads));
+}

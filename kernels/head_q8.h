@@ -1,0 +1,31 @@
+/* head_q8.h - the output head where the file holds it in 8 bits (Q8_0).
+ *
+ * The weights stay as they are, 34 bytes for 32 of them. Activations are rounded to
+ * blocks of 32 codes with a scale of their own, e = max |x| / 127, and the products of
+ * codes are summed exactly: see tern_q8_dots in decode_kernels.h for the order of what
+ * is not exact. The same bits at every level and for any number of threads.
+ */
+#ifndef TERN_KERNELS_HEAD_Q8_H
+#define TERN_KERNELS_HEAD_Q8_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Activations in blocks; cols is a multiple of 32. */
+typedef struct tern_q8_rows {
+    size_t rows, cols;
+    int8_t *codes; /* (rows, cols) */
+    float *scale;  /* (rows, cols / 32): x ~= code * scale */
+} tern_q8_rows;
+
+/* One row of floats into row r. */
+void tern_q8_quantize_row(const float *x, size_t r, tern_q8_rows *out);
+
+/* y (rows of x, n): with rows [0, n) of w, Q8_0 blocks; parallel. And what one thread
+ * does of it: rows [first, end) of w. */
+void tern_q8_matmul(const tern_q8_rows *x, const uint8_t *w, size_t n, float *y,
+                    size_t ldy);
+void tern_q8_matmul_part(const tern_q8_rows *x, const uint8_t *w, float *y, size_t ldy,
+                         size_t first, size_t end);
+
+#endif /* TERN_KERNELS_HEAD_Q8_H */

@@ -1,0 +1,51 @@
+/* team.c - see team.h: each function is the inside of a parallel loop elsewhere. */
+#include "kernels/team.h"
+
+#include <omp.h>
+
+#include "kernels/float_kernels.h"
+
+tern_team tern_team_here(void)
+{
+    return (tern_team){.index = (size_t)omp_get_thread_num(),
+                       .count = (size_t)omp_get_num_threads()};
+}
+
+void tern_team_wait(const tern_team *t)
+{
+    if (t->count == 1) return;
+#pragma omp barrier
+}
+
+void tern_rmsnorm_row(const float *x, const float *gain, float eps, size_t cols,
+                      float *y)
+{
+    const tern_float_kernels *k = tern_float_active;
+    k->rms_scale(x, tern_rms_rstd(k->sum_squares(x, cols), cols, eps), gain, cols, y);
+}
+
+void tern_rope_row(const float *x, size_t heads, size_t head_dim, const float *cosines,
+                   const float *sines, float *y)
+{
+    for (size_t h = 0; h < heads; h++)
+        tern_float_active->rope(x + h * head_dim, cosines, sines, head_dim / 2, 1.0f,
+                                false, y + h * head_dim);
+}
+
+void tern_glu_part(tern_activation f, const float *gate, const float *up, size_t n,
+                   float *y)
+{
+    tern_float_active->glu(f, gate, up, n, y);
+}
+
+void tern_dot_matmul_part(const float *x, size_t m, size_t k, const float *w, float *y,
+                          size_t ldy, size_t first, size_t end)
+{
+    tern_float_active->dots(x, m, k, w + first * k, end - first, y + first, ldy);
+}
+
+void tern_dot_matmul_half_part(const float *x, size_t m, size_t k, const uint16_t *w,
+                               float *y, size_t ldy, size_t first, size_t end)
+{
+    tern_float_active->dots_half(x, m, k, w + first * k, end - first, y + first, ldy);
+}

@@ -1,0 +1,179 @@
+/* The runtime's kernels at every level. Blocks to panels: against codes written down by
+ * hand in the layouts that formats/blocks.c draws, read back with
+ * tern_ternary_unpack_row; damage must be noticed. (The product for few rows is tested
+ * with all others, in test_ternary_matmul.c.) */
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/half.h"
+#include "base/rng.h"
+#include "kernels/decode_kernels.h"
+#include "kernels/ternary.h"
+#include "tests/kernels/levels.h"
+
+enum { COLS = 512, PANEL = COLS * 4 };
+
+typedef struct format {
+    const char *name;
+    size_t block, bytes, scale_at;
+    void (*encode)(const int8_t *t, uint8_t *out);
+} format;
+
+static void encode_tq2(const int8_t *t, uint8_t *out)
+{
+    memset(out, 0, 64);
+    for (int i = 0; i < 256; i++)
+        out[i / 128 * 32 + i % 32] |= (uint8_t)((t[i] + 1) << i % 128 / 32 * 2);
+}
+
+/* Five base-3 digits, the first the most significant, as the fraction of 243 that
+ * rounds up. */
+static void encode_tq1(const int8_t *t, uint8_t *out)
+{
+    for (int byte = 0; byte < 52; byte++) {
+        const int first = byte < 32   ? byte
+                          : byte < 48 ? 160 + byte - 32
+                                      : 240 + byte - 48;
+        const int step = byte < 32 ? 32 : byte < 48 ? 16 : 4, n = byte < 48 ? 5 : 4;
+        int v = 0;
+        for (int d = 0; d < 5; d++) v = 3 * v + (d < n ? t[first + d * step] + 1 : 0);
+        out[byte] = (uint8_t)((256 * v + 242) / 243);
+    }
+}
+
+static void encode_q2(const int8_t *t, uint8_t *out)
+{
+    memset(out + 2, 0, 16);
+    for (int i = 0; i < 64; i++) out[2 + i / 4] |= (uint8_t)((t[i] + 1) << i % 4 * 2);
+}
+
+static const format FORMATS[] = {
+    {"TQ2_0", 256, 66, 64, encode_tq2},
+    {"TQ1_0", 256, 54, 52, encode_tq1},
+    {"Q2_0", 64, 18, 0, encode_q2},
+};
+
+static tern_repack *repack_of(size_t i)
+{
+    const tern_decode_kernels *k = tern_decode_active;
+    return i == 0 ? k->repack_tq2 : i == 1 ? k->repack_tq1 : k->repack_q2;
+}
+
+static void put_scale(const format *f, uint8_t *block, float scale)
+{
+    const uint16_t h = tern_half_from_float(scale);
+    memcpy(block + f->scale_at, &h, sizeof h);
+}
+
+static void encode(const format *f, const int8_t *t, float scale, uint8_t *out)
+{
+    for (size_t c = 0; c < COLS; c += f->block, out += f->bytes) {
+        f->encode(t + c, out);
+        put_scale(f, out, scale);
+    }
+}
+
+static void draw(int8_t *t, uint64_t seed)
+{
+    for (size_t i = 0; i < COLS; i++)
+        t[i] = (int8_t)(tern_rand_below(seed, TERN_STREAM_TEST, i, 3) - 1);
+}
+
+/* 16 rows in an order of their own: each lands in its row, and nowhere else. */
+Test(decode_kernels, blocks_become_panels)
+{
+    static int8_t t[16][COLS], got[COLS];
+    uint8_t row[COLS];
+    FOR_LEVELS(level)
+    for (size_t f = 0; f < 3; f++) {
+        uint8_t *tiles = guarded_new(PANEL);
+        memset(tiles, TERN_TILE_ZERO, PANEL);
+        for (size_t i = 0; i < 16; i++) {
+            const size_t r = 7 * i % 16;
+            draw(t[r], 100 * f + r);
+            encode(&FORMATS[f], t[r], 0.25f, row);
+            cr_assert(eq(int, repack_of(f)(row, COLS, r, tiles), 0x3400), "%s",
+                      FORMATS[f].name);
+        }
+        const tern_ternary w = {.rows = 16, .cols = COLS, .codes = tiles};
+        for (size_t r = 0; r < 16; r++) {
+            tern_ternary_unpack_row(&w, r, got);
+            cr_expect(eq(int, memcmp(got, t[r], COLS), 0), "%s at %s, row %zu",
+                      FORMATS[f].name, tern_level_name(tern_kernels_level()), r);
+        }
+        check_guard(tiles, PANEL, FORMATS[f].name);
+        guarded_free(tiles);
+    }
+}
+
+/* Blocks of zeros may have any scale, a row of them has none. */
+Test(decode_kernels, scales_of_zeros_do_not_count)
+{
+    static int8_t t[COLS];
+    uint8_t row[COLS], tiles[PANEL];
+    FOR_LEVELS(level)
+    for (size_t f = 0; f < 3; f++) {
+        const format *k = &FORMATS[f];
+        memset(t, 0, sizeof t);
+        encode(k, t, -1.0f, row);
+        cr_expect(eq(int, repack_of(f)(row, COLS, 3, tiles), 0), "%s", k->name);
+        t[COLS - 1] = -1; /* in the last block */
+        encode(k, t, 2.0f, row);
+        put_scale(k, row, 0.0f / 1.0f);
+        cr_expect(eq(int, repack_of(f)(row, COLS, 3, tiles), 0x4000), "%s", k->name);
+    }
+}
+
+Test(decode_kernels, damage_is_noticed)
+{
+    static int8_t t[COLS];
+    uint8_t row[COLS], tiles[PANEL];
+    static const uint16_t bad_scales[] = {0x0000, 0x7c00, 0x7e00, 0xb400, 0x3401};
+    FOR_LEVELS(level)
+    for (size_t f = 0; f < 3; f++) {
+        const format *k = &FORMATS[f];
+        draw(t, f);
+        for (size_t i = 0; i < sizeof bad_scales / sizeof *bad_scales; i++) {
+            encode(k, t, 0.25f, row); /* two blocks at least: 0.25 and another */
+            memcpy(row + k->bytes + k->scale_at, &bad_scales[i], 2);
+            cr_expect(eq(int, repack_of(f)(row, COLS, 0, tiles), -1), "%s, scale %x",
+                      k->name, (unsigned)bad_scales[i]);
+        }
+        /* Every byte of codes, every value: whether it is one that encoding gives. */
+        for (size_t at = 0; at < k->bytes; at++) {
+            if (at == k->scale_at || at == k->scale_at + 1) continue;
+            for (int value = 0; value < 256; value++) {
+                bool good = true;
+                if (f == 1) {
+                    const int v = value * 243 >> 8;
+                    good = (256 * v + 242) / 243 == value && (at < 48 || v % 3 == 0);
+                } else {
+                    for (int s = 0; s < 8; s += 2) good &= (value >> s & 3) != 3;
+                }
+                encode(k, t, 0.25f, row);
+                row[k->bytes + at] = (uint8_t)value;
+                cr_assert(
+                    eq(int, repack_of(f)(row, COLS, 0, tiles), good ? 0x3400 : -1),
+                    "%s at %s, byte %zu is %d", k->name,
+                    tern_level_name(tern_kernels_level()), at, value);
+            }
+        }
+    }
+}
+
+/* What `tern bench` calls the peak is a number of products that were made. */
+Test(decode_kernels, the_limits_are_measured_on_something)
+{
+    static _Alignas(64) uint64_t words[64];
+    FOR_LEVELS(level)
+    {
+        int32_t sum;
+        cr_expect(gt(sz, tern_decode_active->spin(10, &sum), 10));
+        words[17] = 5;
+        const uint64_t before = tern_decode_active->read(words, sizeof words);
+        words[17] = 9;
+        cr_expect(ne(u64, tern_decode_active->read(words, sizeof words), before));
+    }
+}

@@ -1,0 +1,160 @@
+/* The 8-bit head at every level and number of threads: bit for bit against plain C with
+ * the order of summation that the header promises, and close to the product of what the
+ * codes stand for in double. */
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/half.h"
+#include "base/rng.h"
+#include "kernels/head_q8.h"
+#include "tests/kernels/levels.h"
+#include "tests/support/numeric.h"
+
+typedef struct problem {
+    size_t m, n, cols, ldy;
+    tern_q8_rows x;
+    uint8_t *w;
+    float *y, *want;
+    double *exact;
+} problem;
+
+static float scale_of(const uint8_t *block)
+{
+    uint16_t h;
+    memcpy(&h, block, sizeof h);
+    return tern_float_from_half(h);
+}
+
+static int product(const uint8_t *block, const int8_t *q, size_t k)
+{
+    return (int8_t)block[2 + k] * q[k];
+}
+
+static void solve(problem *p, size_t i, size_t j)
+{
+    const size_t blocks = p->cols / 32;
+    float lane[8] = {0};
+    double exact = 0.0;
+    for (size_t b = 0; b < blocks; b++) {
+        const uint8_t *w = p->w + (j * blocks + b) * 34;
+        const int8_t *q = p->x.codes + i * p->cols + 32 * b;
+        const float e = p->x.scale[i * blocks + b], d = scale_of(w);
+        int whole = 0;
+        for (size_t l = 0; l < 8; l++) {
+            int sum = 0;
+            for (size_t k = 4 * l; k < 4 * l + 4; k++) sum += product(w, q, k);
+            lane[l] = fmaf((float)sum, d * e, lane[l]);
+            whole += sum;
+        }
+        exact += (double)whole * (double)d * (double)e;
+    }
+    for (size_t l = 0; l < 4; l++) lane[l] += lane[l + 4];
+    p->want[i * p->n + j] = (lane[0] + lane[2]) + (lane[1] + lane[3]);
+    p->exact[i * p->n + j] = exact;
+}
+
+static problem problem_new(size_t m, size_t n, size_t cols, int extreme)
+{
+    problem p = {.m = m, .n = n, .cols = cols, .ldy = n + 3};
+    const size_t blocks = cols / 32;
+    p.x = (tern_q8_rows){.rows = m, .cols = cols};
+    p.x.codes = guarded_new(m * cols);
+    p.x.scale = guarded_new(m * blocks * sizeof(float));
+    p.w = guarded_new(n * blocks * 34);
+    p.y = guarded_new(m * p.ldy * sizeof(float));
+    p.want = malloc(m * n * sizeof(float));
+    p.exact = malloc(m * n * sizeof(double));
+    float *x = malloc(cols * sizeof *x);
+    for (size_t i = 0; i < m; i++) {
+        for (size_t c = 0; c < cols; c++)
+            x[c] = extreme ? (extreme > 0 ? 3.0f : -3.0f) : tern_test_rand(i, c);
+        tern_q8_quantize_row(x, i, &p.x);
+    }
+    for (size_t b = 0; b < n * blocks; b++) {
+        const uint16_t h = tern_half_from_float(0.01f * (1.5f + tern_test_rand(9, b)));
+        memcpy(p.w + 34 * b, &h, sizeof h);
+        for (size_t k = 0; k < 32; k++)
+            p.w[34 * b + 2 + k] =
+                extreme
+                    ? (uint8_t)(b % 2 ? -128 : 127)
+                    : (uint8_t)tern_rand_below(5, TERN_STREAM_TEST, 32 * b + k, 256);
+    }
+    for (size_t i = 0; i < m; i++)
+        for (size_t j = 0; j < n; j++) solve(&p, i, j);
+    free(x);
+    return p;
+}
+
+static void problem_free(problem *p)
+{
+    guarded_free(p->x.codes);
+    guarded_free(p->x.scale);
+    guarded_free(p->w);
+    guarded_free(p->y);
+    free(p->want);
+    free(p->exact);
+}
+
+static void check(size_t m, size_t n, size_t cols, int extreme)
+{
+    problem p = problem_new(m, n, cols, extreme);
+    FOR_LEVELS(level)
+    for (int threads = 1; threads <= 3; threads++) {
+        tern_threads_set(threads);
+        for (size_t i = 0; i < m * p.ldy; i++) p.y[i] = -7.0f;
+        tern_q8_matmul(&p.x, p.w, n, p.y, p.ldy);
+        check_guard(p.y, m * p.ldy * sizeof *p.y, "y");
+        for (size_t i = 0; i < m; i++)
+            for (size_t j = 0; j < p.ldy; j++)
+                cr_assert(
+                    eq(flt, p.y[i * p.ldy + j], j < n ? p.want[i * n + j] : -7.0f),
+                    "%s, %d threads, (%zu, %zu, %zu): y[%zu][%zu]",
+                    tern_level_name(tern_kernels_level()), threads, m, n, cols, i, j);
+    }
+    cr_expect(lt(dbl, tern_test_tensor_err(p.want, p.exact, m * n), 1e-6));
+    problem_free(&p);
+}
+
+Test(head_q8, shapes)
+{
+    static const size_t rows[] = {1, 2, 3, 4, 5, 7, 8, 31, 32, 33, 70};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) check(rows[i], 5, 64, 0);
+    for (size_t n = 1; n <= 130; n += 3) check(3, n, 32, 0);
+    for (size_t cols = 32; cols <= 1536; cols += 224) check(2, 3, cols, 0);
+    check(1, 1000, 96, 0); /* enough for several threads */
+    check(9, 200, 256, 0);
+}
+
+Test(head_q8, extreme_codes)
+{
+    for (int m = 1; m <= 4; m++) {
+        check((size_t)m, 3, 160, 1);
+        check((size_t)m, 3, 160, -1);
+    }
+}
+
+/* Codes are the nearest, the largest of a block is 127; a block of zeros, or of numbers
+ * too small to have a reciprocal, is zeros. */
+Test(head_q8, rows_are_rounded_to_blocks)
+{
+    float x[96], scale[3];
+    int8_t codes[96];
+    tern_q8_rows out = {.rows = 1, .cols = 96, .codes = codes, .scale = scale};
+    for (size_t c = 0; c < 96; c++)
+        x[c] = c < 32 ? tern_test_rand(4, c) : c < 64 ? 0.0f : 1e-39f;
+    FOR_LEVELS(level)
+    {
+        tern_q8_quantize_row(x, 0, &out);
+        int largest = 0;
+        for (size_t c = 0; c < 32; c++) {
+            const double want = (double)x[c] / (double)scale[0];
+            cr_expect(lt(dbl, fabs((double)codes[c] - want), 0.5001));
+            if (abs(codes[c]) > largest) largest = abs(codes[c]);
+        }
+        cr_expect(eq(int, largest, 127));
+        for (size_t c = 32; c < 96; c++) cr_expect(eq(int, codes[c], 0));
+    }
+}
