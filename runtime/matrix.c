@@ -247,6 +247,18 @@ void tern_matrix_free(tern_matrix *w)
     *w = (tern_matrix){0};
 }
 
+size_t tern_matrix_bytes(const tern_matrix *w)
+{
+    switch (w->form) {
+    case TERN_MATRIX_TERNARY:
+        return tern_ternary_bytes(w->rows, w->cols);
+    case TERN_MATRIX_Q8_0:
+        return w->rows * tern_ggml_bytes(TERN_GGML_Q8_0, w->cols);
+    default:
+        return w->rows * w->cols * (w->form == TERN_MATRIX_F16 ? 2 : 4);
+    }
+}
+
 /* --- using a float matrix --- */
 
 /* Rows of a Q8_0 matrix that are unpacked together. */

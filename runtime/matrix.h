@@ -44,6 +44,9 @@ tern_status tern_matrix_load_float(const char *path, const tern_gguf_tensor *t,
                                    size_t head_dim, tern_matrix *out);
 void tern_matrix_free(tern_matrix *w);
 
+/* Bytes that a product reads of it. */
+size_t tern_matrix_bytes(const tern_matrix *w);
+
 /* --- float forms --- */
 
 /* Scratch that tern_matrix_multiply needs for this matrix, in floats. */

@@ -187,6 +187,21 @@ static tern_status load(loader *l)
     return refuse_others(l);
 }
 
+static tern_matrix *matrices(tern_layer *w, size_t i)
+{
+    tern_matrix *all[] = {&w->q, &w->k, &w->v, &w->o, &w->gate, &w->up, &w->down};
+    return i < sizeof all / sizeof *all ? all[i] : NULL;
+}
+
+static size_t count_token_bytes(tern_runtime *m)
+{
+    size_t sum = tern_matrix_bytes(m->head);
+    for (int64_t i = 0; i < m->spec.layers; i++)
+        for (size_t j = 0; matrices(&m->layers[i], j); j++)
+            sum += tern_matrix_bytes(matrices(&m->layers[i], j));
+    return sum;
+}
+
 tern_status tern_runtime_open(const char *path, tern_runtime **out)
 {
     tern_runtime *m = calloc(1, sizeof *m);
@@ -201,14 +216,9 @@ tern_status tern_runtime_open(const char *path, tern_runtime **out)
         tern_runtime_free(m);
         return s;
     }
+    m->token_bytes = count_token_bytes(m);
     *out = m;
     return TERN_OK;
-}
-
-static tern_matrix *matrices(tern_layer *w, size_t i)
-{
-    tern_matrix *all[] = {&w->q, &w->k, &w->v, &w->o, &w->gate, &w->up, &w->down};
-    return i < sizeof all / sizeof *all ? all[i] : NULL;
 }
 
 void tern_runtime_free(tern_runtime *m)
@@ -233,6 +243,11 @@ const tern_spec *tern_runtime_spec(const tern_runtime *m)
 const tern_gguf *tern_runtime_gguf(const tern_runtime *m)
 {
     return m->gguf;
+}
+
+size_t tern_runtime_token_bytes(const tern_runtime *m)
+{
+    return m->token_bytes;
 }
 
 size_t tern_runtime_bytes(const tern_runtime *m)

@@ -52,6 +52,7 @@ struct tern_runtime {
     const tern_matrix *head; /* &own_head, or &embed if tied */
     float *gains;            /* all the norms above, one after the other */
     size_t gains_bytes;
+    size_t token_bytes; /* of weights that one token meets */
 };
 
 /* metadata.c: the spec, from keys and the shapes of token_embd and output. TERN_EFORMAT

@@ -37,6 +37,8 @@ void tern_runtime_free(tern_runtime *m);
 const tern_spec *tern_runtime_spec(const tern_runtime *m);
 const tern_gguf *tern_runtime_gguf(const tern_runtime *m); /* metadata, tokenizer */
 size_t tern_runtime_bytes(const tern_runtime *m); /* memory held, with the map */
+/* Bytes of weights that one token meets: all linear layers and the head, as held. */
+size_t tern_runtime_token_bytes(const tern_runtime *m);
 
 /* --- sessions --- */
 
@@ -55,6 +57,14 @@ tern_status tern_session_eval(tern_session *s, const int32_t *ids, int64_t count
 /* The same with logits of every id: (count, V). */
 tern_status tern_session_eval_all(tern_session *s, const int32_t *ids, int64_t count,
                                   float *logits);
+
+/* tern_session_eval_many() - append one id to each of `count` different sessions of one
+ * model, with one pass over the weights: several texts at once cost little more than
+ * one. Every session gets the bits that tern_session_eval would give it.
+ *   ids     in   (count)          logits  out  (count, V) or NULL
+ * TERN_EARG as tern_session_eval; all sessions are then unchanged. */
+tern_status tern_session_eval_many(tern_session *const *s, const int32_t *ids,
+                                   int64_t count, float *logits);
 
 int64_t tern_session_length(const tern_session *s);  /* ids so far */
 int64_t tern_session_context(const tern_session *s); /* ids at most */

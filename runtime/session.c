@@ -16,7 +16,6 @@
  * and a session that never sees a long prompt never pays for its scratch. */
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS, MAP_NORESERVE */
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,36 +23,12 @@
 
 #include "base/arena.h"
 #include "kernels/attention.h"
+#include "kernels/cpu.h"
+#include "kernels/head_q8.h"
 #include "kernels/rows.h"
-#include "runtime/model.h"
+#include "runtime/session.h"
 
-enum {
-    CHUNK = 512,      /* rows computed together, at most */
-    FIRST_ANGLES = 64 /* positions whose rotation is computed at first */
-};
-
-struct tern_session {
-    const tern_runtime *model;
-    int64_t context, length, rows; /* rows: of the scratch */
-    void *memory;                  /* everything below */
-    size_t memory_bytes;
-    float *keys, *values; /* (layers, context, KV * D) */
-    float *cos, *sin;     /* (context, D / 2), `angles` rows computed so far */
-    float *h;             /* (rows, C) the residual stream */
-    float *x;             /* (rows, widest) a normalised input, not quantised */
-    float *q, *o;         /* (rows, H * D) */
-    float *gate, *up;     /* (rows, F) */
-    float *product;       /* (rows, C), before it is added to h */
-    float *unpacked;      /* see tern_matrix_scratch */
-    int8_t *codes;        /* (rows, stride of the widest) */
-    float *scale;         /* (rows) */
-    int32_t *sum;         /* (rows) */
-    int64_t angles;
-    void *attention; /* its scratch, apart: it grows with the threads */
-    size_t attention_bytes;
-    tern_codes_probe probe;
-    void *probe_user;
-};
+enum { FIRST_ANGLES = 64 }; /* positions whose rotation is computed at first */
 
 static int64_t max_int(int64_t a, int64_t b)
 {
@@ -102,7 +77,8 @@ static size_t lay_out(tern_session *s, char *base)
 {
     const tern_spec *m = &s->model->spec;
     const int64_t Q = m->heads * m->head_dim, KV = m->kv_heads * m->head_dim;
-    const int64_t widest = max_int(max_int(m->width, Q), m->ffn), n = s->rows;
+    const int64_t widest = max_int(max_int(m->width, Q), m->ffn);
+    const int64_t n = max_int(s->rows, TERN_DECODE_TEAM);
     const int64_t stride = (int64_t)tern_qrows_stride((size_t)widest);
     const size_t f = sizeof(float);
     size_t used = 0;
@@ -114,6 +90,8 @@ static size_t lay_out(tern_session *s, char *base)
     s->x = place(base, &used, n * widest, f);
     s->q = place(base, &used, n * Q, f);
     s->o = place(base, &used, n * Q, f);
+    s->new_k = place(base, &used, n * KV, f);
+    s->new_v = place(base, &used, n * KV, f);
     s->gate = place(base, &used, n * m->ffn, f);
     s->up = place(base, &used, n * m->ffn, f);
     s->product = place(base, &used, n * m->width, f);
@@ -121,6 +99,8 @@ static size_t lay_out(tern_session *s, char *base)
     s->codes = place(base, &used, n * stride, 1);
     s->scale = place(base, &used, n, f);
     s->sum = place(base, &used, n, sizeof *s->sum);
+    s->head_codes = place(base, &used, n * m->width, 1);
+    s->head_scale = place(base, &used, n * (m->width / 32 + 1), f);
     return used;
 }
 
@@ -137,7 +117,7 @@ static tern_attention_shape attention_shape(const tern_session *s, int64_t past,
 }
 
 /* Attention scratch for a chunk; more than _new gave only if threads were added. */
-static tern_status want_attention(tern_session *s, int64_t past, int64_t rows)
+tern_status tern_session_want_attention(tern_session *s, int64_t past, int64_t rows)
 {
     const tern_attention_shape shape = attention_shape(s, past, rows);
     const size_t bytes = tern_attention_scratch(&shape);
@@ -162,7 +142,7 @@ tern_status tern_session_new(const tern_runtime *m, int64_t context, tern_sessio
     if (!s) return tern_fail(TERN_EMEM, "out of memory");
     s->model = m;
     s->context = context ? context : m->spec.context;
-    s->rows = min_int(s->context, CHUNK);
+    s->rows = min_int(s->context, TERN_CHUNK);
     s->memory_bytes = lay_out(s, NULL);
     s->memory = reserve(s->memory_bytes);
     if (!s->memory) {
@@ -174,8 +154,8 @@ tern_status tern_session_new(const tern_runtime *m, int64_t context, tern_sessio
         return failed;
     }
     lay_out(s, s->memory);
-    tern_status status = want_attention(s, s->context - s->rows, s->rows);
-    if (status == TERN_OK) status = want_attention(s, s->context - 1, 1);
+    tern_status status = tern_session_want_attention(s, s->context - s->rows, s->rows);
+    if (status == TERN_OK) status = tern_session_want_attention(s, s->context - 1, 1);
     if (status != TERN_OK) {
         tern_session_free(s);
         return status;
@@ -304,7 +284,15 @@ static void compute_logits(const tern_session *s, int64_t first, int64_t n, floa
     const size_t rows = (size_t)(n - first), C = (size_t)m->spec.width;
     tern_rmsnorm_rows(s->h + (size_t)first * C, m->norm, m->spec.norm_eps, rows, C,
                       s->x, NULL);
-    tern_matrix_multiply(m->head, s->x, rows, s->unpacked, out, m->head->rows);
+    if (m->head->form != TERN_MATRIX_Q8_0) {
+        tern_matrix_multiply(m->head, s->x, rows, s->unpacked, out, m->head->rows);
+        return;
+    }
+    tern_q8_rows x = {
+        .rows = rows, .cols = C, .codes = s->head_codes, .scale = s->head_scale};
+#pragma omp parallel for num_threads(tern_threads()) if (rows > 1)
+    for (size_t r = 0; r < rows; r++) tern_q8_quantize_row(s->x + r * C, r, &x);
+    tern_q8_matmul(&x, m->head->data, m->head->rows, out, m->head->rows);
 }
 
 /* Rotation angles for the first `positions` positions; more than asked for, so that
@@ -316,6 +304,17 @@ static void want_angles(tern_session *s, int64_t positions)
     s->angles = min_int(s->context, max_int(2 * positions, FIRST_ANGLES));
     tern_rope_table((size_t)s->angles, (size_t)m->head_dim, (double)m->rope_theta,
                     s->cos, s->sin);
+}
+
+/* Append 1 to TERN_DECODE_ROWS ids; logits (V) of those from `first` on. */
+static void decode(tern_session *s, const int32_t *ids, int64_t n, int64_t first,
+                   float *logits)
+{
+    tern_decode_row rows[TERN_DECODE_ROWS];
+    want_angles(s, s->length + n);
+    for (int64_t i = 0; i < n; i++)
+        rows[i] = (tern_decode_row){s, s->length + i, ids[i]};
+    tern_decode(rows, n, first, logits);
 }
 
 /* Append n <= s->rows ids: h holds the last layer's output of all of them. */
@@ -354,17 +353,21 @@ static tern_status evaluate(tern_session *s, const int32_t *ids, int64_t count,
 {
     TERN_TRY(check_ids(s, ids, count));
     const int64_t most = min_int(count, s->rows);
-    TERN_TRY(want_attention(s, s->length + count - most, most));
-    TERN_TRY(want_attention(s, s->length + count - 1, 1));
-    for (int64_t done = 0; done < count;) {
-        const int64_t n = min_int(count - done, s->rows);
+    TERN_TRY(tern_session_want_attention(s, s->length + count - most, most));
+    TERN_TRY(tern_session_want_attention(s, s->length + count - 1, 1));
+    const int64_t V = s->model->spec.vocab;
+    for (int64_t done = 0, n; done < count; done += n, s->length += n) {
+        n = min_int(count - done, s->rows);
+        /* The rows whose logits are wanted: all, the last one, or none. */
+        const bool last = logits && done + n == count;
+        const int64_t first = all ? 0 : last ? n - 1 : n;
+        float *out = all ? logits + done * V : logits;
+        if (n <= TERN_DECODE_ROWS && tern_decode_can(s)) {
+            decode(s, ids + done, n, first, out);
+            continue;
+        }
         forward(s, ids + done, n);
-        done += n;
-        s->length += n;
-        if (all)
-            compute_logits(s, 0, n, logits + (done - n) * s->model->spec.vocab);
-        else if (logits && done == count)
-            compute_logits(s, n - 1, n, logits);
+        if (first < n) compute_logits(s, first, n, out);
     }
     return TERN_OK;
 }
@@ -379,6 +382,63 @@ tern_status tern_session_eval_all(tern_session *s, const int32_t *ids, int64_t c
                                   float *logits)
 {
     return evaluate(s, ids, count, true, logits);
+}
+
+/* --- several sessions together --- */
+
+static tern_status check_together(tern_session *const *s, const int32_t *ids,
+                                  int64_t count)
+{
+    if (count < 1) return tern_fail(TERN_EARG, "no sessions to evaluate");
+    for (int64_t i = 0; i < count; i++) {
+        if (s[i]->model != s[0]->model)
+            return tern_fail(TERN_EARG,
+                             "sessions 0 and %" PRId64 " are of different models", i);
+        for (int64_t j = 0; j < i; j++)
+            if (s[j] == s[i])
+                return tern_fail(TERN_EARG,
+                                 "sessions %" PRId64 " and %" PRId64 " are the same", j,
+                                 i);
+        TERN_TRY(check_ids(s[i], &ids[i], 1));
+    }
+    return TERN_OK;
+}
+
+/* At most TERN_DECODE_ROWS of them. */
+static void decode_together(tern_session *const *s, const int32_t *ids, int64_t n,
+                            float *logits)
+{
+    tern_decode_row rows[TERN_DECODE_ROWS];
+    for (int64_t i = 0; i < n; i++) {
+        want_angles(s[i], s[i]->length + 1);
+        rows[i] = (tern_decode_row){s[i], s[i]->length, ids[i]};
+    }
+    tern_decode(rows, n, logits ? 0 : n, logits);
+    for (int64_t i = 0; i < n; i++) s[i]->length++;
+}
+
+tern_status tern_session_eval_many(tern_session *const *s, const int32_t *ids,
+                                   int64_t count, float *logits)
+{
+    TERN_TRY(check_together(s, ids, count));
+    const int64_t V = s[0]->model->spec.vocab;
+    int64_t longest = 0;
+    bool together = true;
+    for (int64_t i = 0; i < count; i++) {
+        longest = max_int(longest, s[i]->length);
+        together &= tern_decode_can(s[i]);
+    }
+    for (int64_t i = 0; i < count; i++)
+        TERN_TRY(tern_session_want_attention(s[i], longest, 1));
+    for (int64_t done = 0, n; done < count; done += n) {
+        n = together ? min_int(count - done, TERN_DECODE_ROWS) : 1;
+        float *out = logits ? logits + done * V : NULL;
+        if (together)
+            decode_together(s + done, ids + done, n, out);
+        else
+            TERN_TRY(evaluate(s[done], ids + done, 1, false, out));
+    }
+    return TERN_OK;
 }
 
 /* --- the rest --- */

@@ -91,11 +91,11 @@ static void expect_silent(const tern_spec *spec, uint32_t linear, uint32_t embed
 {
     char dir[TERN_TEST_PATH], path[TERN_TEST_PATH + 16];
     static int32_t ids[700];
-    static float logits[400];
+    static float logits[400], two_logits[800];
     static max_align_t scratch[400];
     toy t;
     tern_runtime *m = NULL;
-    tern_session *s = NULL;
+    tern_session *s = NULL, *other = NULL;
     tern_sampler sampler = {.temperature = 0.8f,
                             .top_k = 40,
                             .top_p = 0.9f,
@@ -109,17 +109,21 @@ static void expect_silent(const tern_spec *spec, uint32_t linear, uint32_t embed
     MUST(tern_session_new(m, 0, &s));
     cr_assert(sizeof scratch >= tern_sample_scratch(400));
 
+    MUST(tern_session_new(m, 0, &other));
+    tern_session *both[] = {s, other};
     MUST(tern_session_eval(s, ids, 2, logits)); /* OpenMP starts its threads */
     const long before = heap_calls();
     for (int i = 0; i < 70; i++) { /* over the first table of angles, too */
         MUST(tern_session_eval(s, ids, 1, logits));
         ids[0] = tern_sample(&sampler, logits, 400, ids, 64, scratch);
     }
+    MUST(tern_session_eval_many(both, ids, 2, two_logits));
     const long decode = heap_calls();
     MUST(tern_session_eval(s, ids, 700, logits));
     cr_expect(eq(long, decode - before, 0), "decode");
     cr_expect(eq(long, heap_calls() - decode, 0), "prefill");
     tern_session_free(s);
+    tern_session_free(other);
     tern_runtime_free(m);
     toy_free(&t);
     tern_scratch_remove(dir);

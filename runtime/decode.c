@@ -1,0 +1,311 @@
+/* decode.c - a few rows through the model with all threads in one parallel region.
+ *
+ * What session.c does call by call, with threads that meet ten times a layer, is done
+ * here by a team (kernels/team.h) that meets five or six times:
+ *
+ *     norm, quantise          one row: every member for itself, so that nobody waits;
+ *                             several: each member some rows
+ *     q, k, v                 the panels of the three matrices, dealt as one
+ *     rotate, store           heads of rows
+ *     attend                  heads of rows
+ *     norm, quantise, o       panels; h += is part of the product
+ *     norm, quantise, gate,   panels: the same of both, then glu on the outputs
+ *     up, glu
+ *     norm, quantise, down    panels
+ *
+ * The numbers are the same, bit for bit. A model so small that its weights are read
+ * faster than a thread is woken is computed by one. */
+#include <assert.h>
+#include <string.h>
+
+#include "kernels/cpu.h"
+#include "kernels/head_q8.h"
+#include "kernels/team.h"
+#include "runtime/session.h"
+
+/* Bytes of weights that one thread reads in the time that waking and joining others
+ * takes: below, they are left alone. */
+enum { ALONE_BYTES = 1 << 19 };
+
+/* What every member knows. */
+typedef struct decoding {
+    const tern_decode_row *rows;
+    int64_t n, first;
+    tern_session *home; /* whose scratch is used */
+    const tern_spec *spec;
+    float *logits;
+} decoding;
+
+/* A product of the team: y = W x, or y += W x. */
+typedef struct job {
+    const tern_matrix *w;
+    float *y;
+    bool add;
+} job;
+
+static size_t min_size(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static size_t max_size(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Quantised rows of x (n, cols), normalised first unless gain is NULL. */
+static tern_qrows prepare(const decoding *d, const tern_team *t, const float *x,
+                          const float *gain, int64_t cols)
+{
+    const tern_session *s = d->home;
+    const size_t own = d->n == 1 ? t->index : 0;
+    tern_qrows q = {.rows = (size_t)d->n,
+                    .cols = (size_t)cols,
+                    .stride = tern_qrows_stride((size_t)cols)};
+    q.codes = s->codes + own * q.stride;
+    q.scale = s->scale + own;
+    q.sum = s->sum + own;
+    if (d->n == 1) {
+        tern_quantize_row(x, gain, d->spec->norm_eps, 0, &q);
+        return q;
+    }
+    const tern_part rows = tern_team_share(t, q.rows);
+    for (size_t r = rows.first; r < rows.end; r++)
+        tern_quantize_row(x + r * q.cols, gain, d->spec->norm_eps, r, &q);
+    tern_team_wait(t);
+    return q;
+}
+
+static void multiply(const tern_team *t, const tern_qrows *x, const job *jobs,
+                     size_t count)
+{
+    size_t panels = 0, before = 0;
+    for (size_t i = 0; i < count; i++)
+        panels += tern_ternary_panels(&jobs[i].w->ternary);
+    const tern_part own = tern_team_share(t, panels);
+    for (size_t i = 0; i < count; i++) {
+        const tern_ternary *w = &jobs[i].w->ternary;
+        const size_t here = tern_ternary_panels(w);
+        const size_t first = max_size(own.first, before) - before;
+        const size_t end = min_size(own.end, before + here);
+        if (end > before + first)
+            tern_ternary_matmul_panels(x, w, jobs[i].add ? jobs[i].y : NULL, jobs[i].y,
+                                       w->rows, first, end - before);
+        before += here;
+    }
+}
+
+/* Rotated queries stay where they are, keys and values go to the cache: the heads of a
+ * key head of a row together. */
+static void store(const decoding *d, const tern_team *t, int64_t layer)
+{
+    const tern_session *s = d->home;
+    const size_t D = (size_t)d->spec->head_dim, KV = (size_t)d->spec->kv_heads;
+    const size_t group = (size_t)d->spec->heads / KV;
+    const tern_part own = tern_team_share(t, (size_t)d->n * KV);
+    for (size_t i = own.first; i < own.end; i++) {
+        const tern_decode_row *row = &d->rows[i / KV];
+        const tern_session *to = row->session;
+        const size_t at = (size_t)row->position;
+        const float *cosines = to->cos + at * (D / 2), *sines = to->sin + at * (D / 2);
+        float *q = s->q + i * group * D;
+        const size_t cached =
+            (((size_t)layer * (size_t)to->context + at) * KV + i % KV) * D;
+        tern_rope_row(q, group, D, cosines, sines, q);
+        tern_rope_row(s->new_k + i * D, 1, D, cosines, sines, to->keys + cached);
+        memcpy(to->values + cached, s->new_v + i * D, D * sizeof(float));
+    }
+}
+
+static tern_attention_shape shape_at(const tern_spec *m, int64_t position)
+{
+    return (tern_attention_shape){.batch = 1,
+                                  .queries = 1,
+                                  .past = (size_t)position,
+                                  .heads = (size_t)m->heads,
+                                  .kv_heads = (size_t)m->kv_heads,
+                                  .head_dim = (size_t)m->head_dim};
+}
+
+/* This member's scratch: members may be at different rows, so that of the longest. */
+static float *attention_scratch(const decoding *d, const tern_team *t)
+{
+    int64_t longest = 0;
+    for (int64_t i = 0; i < d->n; i++)
+        if (d->rows[i].position > longest) longest = d->rows[i].position;
+    const tern_attention_shape shape = shape_at(d->spec, longest);
+    const size_t floats = tern_attention_part_scratch(&shape);
+    assert(t->count * floats * sizeof(float) <= d->home->attention_bytes);
+    return (float *)d->home->attention + t->index * floats;
+}
+
+static void attend(const decoding *d, const tern_team *t, int64_t layer)
+{
+    const tern_session *s = d->home;
+    const tern_spec *m = d->spec;
+    const size_t Q = (size_t)(m->heads * m->head_dim);
+    const size_t KV = (size_t)(m->kv_heads * m->head_dim);
+    float *scratch = attention_scratch(d, t);
+    for (int64_t i = 0; i < d->n; i++) {
+        const tern_session *from = d->rows[i].session;
+        const size_t cached = (size_t)(layer * from->context) * KV;
+        const tern_attention_shape shape = shape_at(m, d->rows[i].position);
+        /* Members with less to do in one row get more in the next. */
+        const tern_team turned = {.index = (t->index + (size_t)i) % t->count,
+                                  .count = t->count};
+        tern_attention_part(&turned, &shape, s->q + (size_t)i * Q, from->keys + cached,
+                            from->values + cached, s->o + (size_t)i * Q, scratch);
+    }
+}
+
+static void attention_block(const decoding *d, const tern_team *t, int64_t layer)
+{
+    tern_session *s = d->home;
+    const tern_spec *m = d->spec;
+    const tern_layer *w = &s->model->layers[layer];
+    const tern_qrows x = prepare(d, t, s->h, w->attn_norm, m->width);
+    const job in[] = {
+        {&w->q, s->q, false}, {&w->k, s->new_k, false}, {&w->v, s->new_v, false}};
+    multiply(t, &x, in, 3);
+    tern_team_wait(t);
+    store(d, t, layer);
+    tern_team_wait(t);
+    attend(d, t, layer);
+    tern_team_wait(t);
+    const tern_qrows y = prepare(d, t, s->o, w->attn_sub_norm, m->heads * m->head_dim);
+    multiply(t, &y, &(job){&w->o, s->h, true}, 1);
+    tern_team_wait(t);
+}
+
+/* Gate and up have the same panels; a member needs no one else's for its glu. */
+static void gate_up(const decoding *d, const tern_team *t, const tern_qrows *x,
+                    const tern_layer *w)
+{
+    const tern_session *s = d->home;
+    const size_t F = (size_t)d->spec->ffn;
+    const tern_part own = tern_team_share(t, tern_ternary_panels(&w->up.ternary));
+    const size_t from = 16 * own.first, to = min_size(16 * own.end, F);
+    if (from >= to) return;
+    tern_ternary_matmul_panels(x, &w->gate.ternary, NULL, s->gate, F, own.first,
+                               own.end);
+    tern_ternary_matmul_panels(x, &w->up.ternary, NULL, s->up, F, own.first, own.end);
+    for (size_t r = 0; r < (size_t)d->n; r++) {
+        float *gate = s->gate + r * F + from;
+        tern_glu_part(d->spec->activation, gate, s->up + r * F + from, to - from, gate);
+    }
+}
+
+static void feed_forward(const decoding *d, const tern_team *t, int64_t layer)
+{
+    tern_session *s = d->home;
+    const tern_spec *m = d->spec;
+    const tern_layer *w = &s->model->layers[layer];
+    const tern_qrows x = prepare(d, t, s->h, w->ffn_norm, m->width);
+    gate_up(d, t, &x, w);
+    tern_team_wait(t);
+    const tern_qrows y = prepare(d, t, s->gate, w->ffn_sub_norm, m->ffn);
+    multiply(t, &y, &(job){&w->down, s->h, true}, 1);
+    tern_team_wait(t);
+}
+
+/* --- the head --- */
+
+/* The rows whose logits are wanted: normalised, and in blocks of 8 bits. */
+typedef struct head_rows {
+    float *x;
+    tern_q8_rows codes;
+} head_rows;
+
+/* As prepare(): one row is everybody's own. */
+static head_rows head_input(const decoding *d, const tern_team *t)
+{
+    const tern_session *s = d->home;
+    const size_t C = (size_t)d->spec->width, n = (size_t)(d->n - d->first);
+    const size_t own = n == 1 ? t->index : 0;
+    head_rows in = {.x = s->x + own * C,
+                    .codes = {.rows = n,
+                              .cols = C,
+                              .codes = s->head_codes + own * C,
+                              .scale = s->head_scale + own * (C / 32)}};
+    const tern_part rows = n == 1 ? (tern_part){0, 1} : tern_team_share(t, n);
+    for (size_t r = rows.first; r < rows.end; r++) {
+        const float *h = s->h + ((size_t)d->first + r) * C;
+        tern_rmsnorm_row(h, s->model->norm, d->spec->norm_eps, C, in.x + r * C);
+        if (s->model->head->form == TERN_MATRIX_Q8_0)
+            tern_q8_quantize_row(in.x + r * C, r, &in.codes);
+    }
+    if (n > 1) tern_team_wait(t);
+    return in;
+}
+
+static void head(const decoding *d, const tern_team *t)
+{
+    const tern_matrix *w = d->home->model->head;
+    const size_t n = (size_t)(d->n - d->first);
+    if (n == 0) return;
+    const head_rows in = head_input(d, t);
+    const tern_part own = tern_team_share(t, w->rows);
+    switch (w->form) {
+    case TERN_MATRIX_Q8_0:
+        tern_q8_matmul_part(&in.codes, w->data, d->logits, w->rows, own.first, own.end);
+        break;
+    case TERN_MATRIX_F16:
+        tern_dot_matmul_half_part(in.x, n, w->cols, w->data, d->logits, w->rows,
+                                  own.first, own.end);
+        break;
+    default:
+        tern_dot_matmul_part(in.x, n, w->cols, w->data, d->logits, w->rows, own.first,
+                             own.end);
+        break;
+    }
+}
+
+/* --- the whole --- */
+
+static void member(const decoding *d, const tern_team *t)
+{
+    const size_t C = (size_t)d->spec->width;
+    const tern_part rows = tern_team_share(t, (size_t)d->n);
+    for (size_t r = rows.first; r < rows.end; r++)
+        tern_matrix_row(&d->home->model->embed, (size_t)d->rows[r].id,
+                        d->home->h + r * C);
+    tern_team_wait(t);
+    for (int64_t layer = 0; layer < d->spec->layers; layer++) {
+        attention_block(d, t, layer);
+        feed_forward(d, t, layer);
+    }
+    head(d, t);
+}
+
+static int team_size(const decoding *d)
+{
+    const size_t work = d->home->model->token_bytes * (size_t)d->n;
+    if (work < ALONE_BYTES) return 1;
+    return tern_threads() < TERN_DECODE_TEAM ? tern_threads() : TERN_DECODE_TEAM;
+}
+
+bool tern_decode_can(const tern_session *s)
+{
+    return s->model->spec.quant == TERN_QUANT_TERNARY && !s->probe;
+}
+
+void tern_decode(const tern_decode_row *rows, int64_t n, int64_t first, float *logits)
+{
+    assert(n > 0 && n <= TERN_DECODE_ROWS);
+    const decoding d = {.rows = rows,
+                        .n = n,
+                        .first = first,
+                        .home = rows[0].session,
+                        .spec = &rows[0].session->model->spec,
+                        .logits = logits};
+    const int threads = team_size(&d);
+    if (threads == 1) { /* without OpenMP, whose regions cost something even then */
+        member(&d, &(tern_team){.index = 0, .count = 1});
+        return;
+    }
+#pragma omp parallel num_threads(threads)
+    {
+        const tern_team t = tern_team_here();
+        member(&d, &t);
+    }
+}

@@ -1,0 +1,63 @@
+/* session.h - a session, as session.c and decode.c see it. */
+#ifndef TERN_RUNTIME_SESSION_H
+#define TERN_RUNTIME_SESSION_H
+
+#include <stdbool.h>
+
+#include "runtime/model.h"
+
+enum {
+    TERN_CHUNK = 512,      /* rows computed together, at most */
+    TERN_DECODE_ROWS = 16, /* rows that decode.c takes, at most */
+    TERN_DECODE_TEAM = 64, /* its threads, at most: each has a row of scratch */
+};
+
+struct tern_session {
+    const tern_runtime *model;
+    int64_t context, length, rows; /* rows: computed together, at most */
+    void *memory;                  /* everything below */
+    size_t memory_bytes;
+    float *keys, *values; /* (layers, context, KV * D) */
+    float *cos, *sin;     /* (context, D / 2), `angles` rows computed so far */
+    /* Scratch of max(rows, TERN_DECODE_TEAM) rows each. */
+    float *h;             /* (C) the residual stream */
+    float *x;             /* (widest) a normalised input, not quantised */
+    float *q, *o;         /* (H * D) */
+    float *new_k, *new_v; /* (KV * D) on their way to the cache; decode.c */
+    float *gate, *up;     /* (F) */
+    float *product;       /* (C), before it is added to h */
+    float *unpacked;      /* see tern_matrix_scratch */
+    int8_t *codes;        /* (stride of the widest) */
+    float *scale;         /* (1) */
+    int32_t *sum;         /* (1) */
+    int8_t *head_codes;   /* (C) input of a head in 8 bits */
+    float *head_scale;    /* (C / 32) */
+    int64_t angles;
+    void *attention; /* its scratch, apart: it grows with the threads */
+    size_t attention_bytes;
+    tern_codes_probe probe;
+    void *probe_user;
+};
+
+/* session.c: attention scratch for `rows` ids after `past`. */
+tern_status tern_session_want_attention(tern_session *s, int64_t past, int64_t rows);
+
+/* --- decode.c --- */
+
+/* One id, for a position of a session: the next, or one that follows other rows of the
+ * same session. */
+typedef struct tern_decode_row {
+    tern_session *session;
+    int64_t position;
+    int32_t id;
+} tern_decode_row;
+
+/* Whether decode.c computes what session.c would: ternary layers, nobody who wants to
+ * see the codes. */
+bool tern_decode_can(const tern_session *s);
+/* 1 to TERN_DECODE_ROWS rows of sessions of one model through the model together, on
+ * the scratch of the first row's session, which has attention scratch for all of them.
+ * logits (V) for each row from `first` on. Lengths of sessions stay as they are. */
+void tern_decode(const tern_decode_row *rows, int64_t n, int64_t first, float *logits);
+
+#endif /* TERN_RUNTIME_SESSION_H */
