@@ -1,4 +1,4 @@
-/* cmd_bench.c - `tern bench train CONFIG`: what a training step costs here. */
+/* bench_train.c - `tern bench train CONFIG`: what a training step costs here. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,8 +6,10 @@
 #include "base/clock.h"
 #include "base/rng.h"
 #include "base/version.h"
+#include "cli/bench.h"
 #include "cli/cli.h"
 #include "cli/corpus.h"
+#include "cli/machine.h"
 #include "kernels/cpu.h"
 #include "kernels/gemm.h"
 #include "layers/model.h"
@@ -59,7 +61,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case ARGP_KEY_END:
         if (!o->what || strcmp(o->what, "train") != 0)
-            argp_error(state, "bench what? there is `tern bench train CONFIG`");
+            argp_error(state, "bench what? there are `tern bench train CONFIG` and "
+                              "`tern bench MODEL.gguf`");
         if (!o->config)
             argp_error(state, "which config? for instance configs/nano.yaml");
         return 0;
@@ -187,22 +190,6 @@ static int by_total(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* "Intel(R) Xeon(R) ...", as Linux tells it; else "unknown". */
-static void cpu_model(char out[128])
-{
-    char line[256];
-    snprintf(out, 128, "unknown");
-    FILE *f = fopen("/proc/cpuinfo", "r");
-    while (f && fgets(line, sizeof line, f)) {
-        const char *value = strchr(line, ':');
-        if (strncmp(line, "model name", 10) != 0 || !value) continue;
-        value += 1 + (value[1] == ' ');
-        snprintf(out, 128, "%.*s", (int)strcspn(value, "\n"), value);
-        break;
-    }
-    if (f) fclose(f);
-}
-
 typedef struct figures {
     timing median, best;
     double tokens; /* of one step */
@@ -256,14 +243,14 @@ static void report(bench *b, const options *o)
                  .best = b->steps[0],
                  .tokens = (double)(c->batch * c->accumulate * c->model.context),
                  .rss = tern_peak_rss()};
-    cpu_model(f.cpu);
+    tern_machine_cpu(f.cpu);
     if (o->common.json)
         print_json(b, o, &f);
     else
         print_text(b, o, &f);
 }
 
-int tern_cmd_bench(int argc, char **argv)
+int tern_bench_train(int argc, char **argv)
 {
     static const struct argp_child children[] = {{&tern_argp_threads_json, 0, 0, 0},
                                                  {0}};

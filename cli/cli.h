@@ -45,6 +45,7 @@ typedef struct tern_common {
 /* Children for a command's struct argp; the input of each is a tern_common. */
 extern const struct argp tern_argp_threads;
 extern const struct argp tern_argp_threads_json;
+extern const struct argp tern_argp_json; /* --json alone */
 
 /* Parse numbers the way every command does: whole text, in range, or argp_error(). */
 long tern_arg_int(struct argp_state *state, const char *option, const char *text,

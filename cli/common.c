@@ -47,6 +47,12 @@ static const struct argp_option json_options[] = {
     {0},
 };
 
+static const struct argp_option only_json[] = {
+    {"json", KEY_JSON, 0, 0, "Print the figures as JSON on standard output", 1},
+    {0},
+};
+
+const struct argp tern_argp_json = {.options = only_json, .parser = parse_common};
 const struct argp tern_argp_threads = {.options = threads_options,
                                        .parser = parse_common};
 const struct argp tern_argp_threads_json = {.options = json_options,

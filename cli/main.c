@@ -25,9 +25,7 @@ static const tern_command commands[] = {
     {"generate", "let a model write text", tern_cmd_generate},
     {"eval", "measure a model's loss on text", tern_cmd_eval},
     {"inspect", "show what is in a file", tern_cmd_inspect},
-#ifndef TERN_RUNTIME_ONLY
     {"bench", "measure speed and memory on this machine", tern_cmd_bench},
-#endif
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
