@@ -27,6 +27,7 @@
 #include <string.h>
 
 #include "autograd/pool.h"
+#include "base/clock.h"
 #include "base/rng.h"
 #include "kernels/gemm.h"
 #include "kernels/rows.h"
@@ -50,6 +51,7 @@ struct tern_tape {
     tern_backward backward;
     tern_tape_probe probe;
     void *probe_user;
+    tern_tape_clock *clock;
     tern_status status;
     char message[MESSAGE_BYTES];
 };
@@ -125,6 +127,43 @@ void tern_tape_set_probe(tern_tape *t, tern_tape_probe probe, void *user)
 {
     t->probe = probe;
     t->probe_user = user;
+}
+
+/* --- the clock --- */
+
+void tern_tape_set_clock(tern_tape *t, tern_tape_clock *c)
+{
+    t->clock = c;
+}
+
+/* The line of an op; the last one serves all that find no other. */
+static tern_op_seconds *clock_line(tern_tape_clock *c, const tern_op *op)
+{
+    size_t i = 0;
+    while (i < c->count && strcmp(c->ops[i].name, op->name) != 0) i++;
+    if (i == TERN_CLOCK_OPS) return &c->ops[i - 1];
+    if (i == c->count) c->ops[c->count++].name = op->name;
+    return &c->ops[i];
+}
+
+/* The op that ran in forward is done; `op` begins, or (NULL) none does. */
+static void clock_forward(tern_tape *t, const tern_op *op)
+{
+    tern_tape_clock *c = t->clock;
+    if (!c) return;
+    const double now = tern_seconds();
+    if (c->running) c->running->forward += now - c->since;
+    c->running = op ? clock_line(c, op) : NULL;
+    c->since = now;
+}
+
+static void clock_backward(tern_tape *t, const tern_op *op)
+{
+    tern_tape_clock *c = t->clock;
+    if (!c) return;
+    const double now = tern_seconds();
+    clock_line(c, op)->backward += now - c->since;
+    c->since = now;
 }
 
 void tern_tape_show_codes(const tern_tape *t, const tern_node *n)
@@ -409,6 +448,7 @@ static tern_node *new_node(tern_tape *t, const tern_op *op, tern_inputs in,
                            int64_t rows, int64_t cols, size_t saved)
 {
     bool recorded = false;
+    clock_forward(t, op);
     for (int i = 0; i < TERN_NODE_INPUTS; i++)
         recorded |= in.v[i] && in.v[i]->needs_grad && !t->inference;
     if (t->status != TERN_OK || !has_gemm(t, op, recorded)) return NULL;
@@ -544,6 +584,7 @@ static void drop_grad(tern_tape *t, tern_var *v)
 static tern_status walk(tern_tape *t)
 {
     t->walking = true;
+    clock_forward(t, NULL);
     for (tern_node *n = t->last; n && t->status == TERN_OK; n = n->prev) {
         tern_arena_reset(t->scratch);
         if (n->out->grad) { /* else the value did not contribute to the loss */
@@ -552,6 +593,7 @@ static tern_status walk(tern_tape *t)
         }
         drop_grad(t, n->out);
         count_reader(t, n, -1);
+        clock_backward(t, n->op);
     }
     t->last = NULL;
     t->walked = true;

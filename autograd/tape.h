@@ -93,6 +93,22 @@ void tern_tape_set_recompute(tern_tape *t, bool on);
 typedef void (*tern_tape_probe)(void *user, const tern_qrows *codes);
 void tern_tape_set_probe(tern_tape *t, tern_tape_probe probe, void *user);
 
+/* How long ops took, by name, added up while a clock is set; for reports. What happens
+ * between two ops of a forward pass is the first one's. */
+enum { TERN_CLOCK_OPS = 24 };
+typedef struct tern_op_seconds {
+    const char *name;
+    double forward, backward;
+} tern_op_seconds;
+typedef struct tern_tape_clock {
+    tern_op_seconds ops[TERN_CLOCK_OPS]; /* in the order of their first calls */
+    size_t count;
+    double since;             /* when `running` began */
+    tern_op_seconds *running; /* forward; NULL: none */
+} tern_tape_clock;
+/* Start empty ({0}); NULL turns it off. */
+void tern_tape_set_clock(tern_tape *t, tern_tape_clock *c);
+
 tern_status tern_tape_status(const tern_tape *t);
 const char *tern_tape_message(const tern_tape *t);
 

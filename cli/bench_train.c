@@ -7,6 +7,7 @@
 #include "base/rng.h"
 #include "base/version.h"
 #include "cli/bench.h"
+#include "cli/bench_parts.h"
 #include "cli/cli.h"
 #include "cli/corpus.h"
 #include "cli/machine.h"
@@ -85,6 +86,7 @@ typedef struct bench {
     int32_t *ids; /* inputs, then targets, of one batch */
     timing *steps;
     size_t count;
+    tern_tape_clock clock; /* of the steps counted */
 } bench;
 
 /* The vocabulary that a dataset would give. */
@@ -174,6 +176,7 @@ static tern_status measure(bench *b, const options *o)
 {
     timing ignored;
     for (int i = 0; i < WARM_UP; i++) TERN_TRY(one_step(b, &ignored));
+    tern_tape_set_clock(b->tape, &b->clock);
     const bool told = o->seconds > 0.0;
     const size_t least = told ? MIN_STEPS_TOLD : MIN_STEPS;
     const double end = tern_seconds() + (told ? o->seconds : SECONDS);
@@ -195,6 +198,7 @@ typedef struct figures {
     double tokens; /* of one step */
     long long rss;
     char cpu[128];
+    tern_bench_peaks peaks;
 } figures;
 
 static void print_json(const bench *b, const options *o, const figures *f)
@@ -202,7 +206,7 @@ static void print_json(const bench *b, const options *o, const figures *f)
     const tern_config *c = &b->config;
     tern_print_json(json_pack(
         "{s:o, s:s, s:o, s:s, s:s, s:i, s:I, s:I, s:b, s:I, s:I, s:I, s:f, s:I, s:f, "
-        "s:f, s:f, s:f, s:f, s:f, s:I}",
+        "s:f, s:f, s:f, s:f, s:f, s:I, s:o, s:o}",
         "config", tern_json_text(o->config), "tern_version", TERN_VERSION, "cpu",
         tern_json_text(f->cpu), "kernels", tern_level_name(tern_kernels_level()),
         "blas", tern_blas_describe(), "threads", tern_threads(), "parameters",
@@ -213,7 +217,9 @@ static void print_json(const bench *b, const options *o, const figures *f)
         1e3 * f->tokens / f->median.total, "best_tokens_per_second",
         1e3 * f->tokens / f->best.total, "step_ms", f->median.total, "forward_ms",
         f->median.forward, "backward_ms", f->median.backward, "optimizer_ms",
-        f->median.optimizer, "peak_rss_bytes", (json_int_t)f->rss));
+        f->median.optimizer, "peak_rss_bytes", (json_int_t)f->rss, "peaks",
+        tern_bench_json_peaks(&f->peaks), "parts",
+        tern_bench_json_parts(c, &b->clock, b->count, &f->peaks)));
 }
 
 static void print_text(const bench *b, const options *o, const figures *f)
@@ -233,6 +239,7 @@ static void print_text(const bench *b, const options *o, const figures *f)
            1e3 * f->tokens / f->median.total, 1e3 * f->tokens / f->best.total,
            f->median.total, f->median.forward, f->median.backward, f->median.optimizer,
            tern_human_bytes(f->rss, memory));
+    tern_bench_print_parts(c, &b->clock, b->count, &f->peaks);
 }
 
 static void report(bench *b, const options *o)
@@ -244,6 +251,7 @@ static void report(bench *b, const options *o)
                  .tokens = (double)(c->batch * c->accumulate * c->model.context),
                  .rss = tern_peak_rss()};
     tern_machine_cpu(f.cpu);
+    f.peaks = tern_bench_measure_peaks(); /* after the memory was looked at */
     if (o->common.json)
         print_json(b, o, &f);
     else

@@ -10,6 +10,20 @@ done
 for key in tern_version cpu kernels; do
     grep -q "\"$key\": \".\+\"" bench.json || fail "bench --json has no $key"
 done
+# Where the time went, beside the machine's limits: nothing is lost or counted twice.
+python3 - bench.json <<'PY' || fail "the parts of bench --json"
+import json, sys
+bench = json.load(open(sys.argv[1]))
+parts = {p["op"]: p for p in bench["parts"]}
+assert parts["bitlinear"]["forward_percent_of_peak"] > 0
+assert parts["bitlinear"]["backward_percent_of_peak"] > 0
+assert parts["attention"]["forward_percent_of_peak"] > 0
+assert parts["rope"]["forward_percent_of_peak"] is None
+assert bench["peaks"]["int8_macs_per_second"] > bench["peaks"]["int16_macs_per_second"] > 0
+assert bench["peaks"]["float32_macs_per_second"] > 0
+PY
+"$TERN" bench train small.yaml --seconds 0.1 | grep -q "^bitlinear .* ms .* % .* ms .* %$" ||
+    fail "bench shows the parts"
 grep -q '"vocab_assumed": true' bench.json || fail "a vocabulary was assumed, and not said"
 
 # Three micro-batches take longer than one, and are three times the tokens.
