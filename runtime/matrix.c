@@ -12,6 +12,7 @@
 #include "formats/blocks.h"
 #include "kernels/cpu.h"
 #include "kernels/rows.h"
+#include "runtime/repack.h"
 
 /* Floats of a Q8_0 matrix that are unpacked at a time: the second level cache holds
  * them until they are multiplied. */
@@ -140,8 +141,24 @@ static tern_status pack(const unpacking *u, size_t head_dim, tern_matrix *w, int
     return TERN_OK;
 }
 
+/* Row by row, for what tern_repack_blocks() does not do: floats, and messages. */
+static tern_status unpack_slowly(unpacking *u, size_t head_dim, tern_matrix *w)
+{
+    int8_t *codes = malloc(w->rows * w->cols);
+    float *scales = calloc(w->rows, sizeof *scales);
+    tern_status s = TERN_OK;
+    if (!codes || !scales) s = tern_fail(TERN_EMEM, "out of memory");
+    if (s == TERN_OK && !tern_ggml_is_ternary(u->tensor->type))
+        s = find_gamma(u, w->rows);
+    if (s == TERN_OK) s = pack(u, head_dim, w, codes, scales);
+    free(codes);
+    free(scales);
+    return s;
+}
+
 tern_status tern_matrix_load_ternary(const char *path, const tern_gguf_tensor *t,
-                                     size_t head_dim, tern_matrix *out)
+                                     size_t head_dim, tern_arena *panels,
+                                     tern_matrix *out)
 {
     const bool floats = t->type == TERN_GGML_F16 || t->type == TERN_GGML_BF16 ||
                         t->type == TERN_GGML_F32;
@@ -151,30 +168,19 @@ tern_status tern_matrix_load_ternary(const char *path, const tern_gguf_tensor *t
                      .rows = (size_t)t->dims[1],
                      .cols = (size_t)t->dims[0]};
     unpacking u = {.tensor = t, .cols = w.cols, .row_bytes = t->bytes / w.rows};
-    w.owned_bytes = tern_ternary_bytes(w.rows, w.cols);
-    w.owned = tern_calloc(w.owned_bytes, 1);
-    w.ternary =
-        (tern_ternary){.rows = w.rows, .cols = w.cols, .codes = (uint8_t *)w.owned};
-    int8_t *codes = malloc(w.rows * w.cols);
-    float *scales = calloc(w.rows, sizeof *scales);
-    tern_status s = TERN_OK;
-    if (!w.owned || !codes || !scales) s = out_of_memory(path, t);
-    if (s == TERN_OK) {
-        if (floats) s = find_gamma(&u, w.rows);
-        if (s == TERN_OK) s = pack(&u, head_dim, &w, codes, scales);
-        if (s != TERN_OK) {
-            char where[160];
-            (void)snprintf(where, sizeof where, "tensor \"%s\"", t->name);
-            s = tern_fail_in(tern_fail_in(s, where), path);
-        }
+    w.ternary = (tern_ternary){
+        .rows = w.rows,
+        .cols = w.cols,
+        .codes = tern_arena_alloc(panels, tern_ternary_bytes(w.rows, w.cols))};
+    if (!w.ternary.codes) return out_of_memory(path, t);
+    if (!tern_repack_blocks(t, head_dim, &w.ternary)) {
+        const tern_status s = unpack_slowly(&u, head_dim, &w);
+        char where[160];
+        (void)snprintf(where, sizeof where, "tensor \"%s\"", t->name);
+        if (s != TERN_OK) return tern_fail_in(tern_fail_in(s, where), path);
     }
-    free(codes);
-    free(scales);
-    if (s == TERN_OK)
-        *out = w;
-    else
-        tern_matrix_free(&w);
-    return s;
+    *out = w;
+    return TERN_OK;
 }
 
 /* --- float --- */

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/status.h"
 #include "formats/gguf.h"
 #include "kernels/ternary.h"
@@ -30,16 +31,19 @@ typedef struct tern_matrix {
     size_t rows, cols;
     tern_ternary ternary; /* form TERNARY */
     const void *data;     /* the others: (rows, cols) row-major */
-    void *owned;          /* heap behind codes or data; NULL if they lie in the map */
+    void *owned;          /* heap behind data; NULL if it lies in the map */
     size_t owned_bytes;
 } tern_matrix; /* zero-initialise */
 
 /* From a tensor of 2 dimensions, both positive. `path` starts messages.
  *   head_dim  not 0: rows are rotary pairs in llama.cpp's order (2i, 2i + 1) inside
  *             heads of this many; they are put into tern's order (i, i + head_dim / 2)
+ *   panels    where codes are put: on huge pages, because they are read from end to end
+ *             for every token
  * TERN_EFORMAT: a type tern cannot run; TERN_ECORRUPT, TERN_EMEM. */
 tern_status tern_matrix_load_ternary(const char *path, const tern_gguf_tensor *t,
-                                     size_t head_dim, tern_matrix *out);
+                                     size_t head_dim, tern_arena *panels,
+                                     tern_matrix *out);
 tern_status tern_matrix_load_float(const char *path, const tern_gguf_tensor *t,
                                    size_t head_dim, tern_matrix *out);
 void tern_matrix_free(tern_matrix *w);

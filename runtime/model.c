@@ -95,9 +95,9 @@ static tern_status take_linear(loader *l, int64_t layer, const char *name, int64
     const tern_gguf_tensor *t;
     TERN_TRY(take_shaped(l, layer, name, rows, cols, &t));
     TERN_TRY(s->quant == TERN_QUANT_TERNARY
-                 ? tern_matrix_load_ternary(l->path, t, head_dim, out)
+                 ? tern_matrix_load_ternary(l->path, t, head_dim, l->model->panels, out)
                  : tern_matrix_load_float(l->path, t, head_dim, out));
-    if (out->owned) tern_gguf_release(l->gguf, t);
+    if (out->owned || out->form == TERN_MATRIX_TERNARY) tern_gguf_release(l->gguf, t);
     return TERN_OK;
 }
 
@@ -158,6 +158,18 @@ static size_t gain_count(const tern_spec *s)
     return (size_t)(s->layers * (2 * s->width + sub) + s->width);
 }
 
+/* Bytes of all panels: they are reserved at once, so that they share huge pages. */
+static size_t panel_bytes(const tern_spec *s)
+{
+    const size_t C = (size_t)s->width, F = (size_t)s->ffn;
+    const size_t Q = (size_t)(s->heads * s->head_dim);
+    const size_t KV = (size_t)(s->kv_heads * s->head_dim);
+    return (size_t)s->layers *
+           (tern_ternary_bytes(Q, C) + 2 * tern_ternary_bytes(KV, C) +
+            tern_ternary_bytes(C, Q) + 2 * tern_ternary_bytes(F, C) +
+            tern_ternary_bytes(C, F));
+}
+
 static tern_status allocate(loader *l)
 {
     tern_runtime *m = l->model;
@@ -169,11 +181,15 @@ static tern_status allocate(loader *l)
                          "%s: the file is too small for %" PRId64
                          " blocks of width %" PRId64,
                          l->path, m->spec.layers, m->spec.width);
+    /* No more than the file can fill: 1.69 bits a weight become 2, and small matrices
+     * have unused rows. */
+    const size_t panels = panel_bytes(&m->spec), file = tern_gguf_bytes(l->gguf);
+    m->panels = tern_arena_new(panels < 2 * file ? panels : 2 * file);
     m->gains = tern_calloc(m->gains_bytes, 1);
     m->layers = calloc((size_t)m->spec.layers, sizeof *m->layers);
     l->taken = calloc(tern_gguf_tensor_count(l->gguf) + 1, sizeof *l->taken);
     l->next_gain = m->gains;
-    return m->gains && m->layers && l->taken
+    return m->panels && m->gains && m->layers && l->taken
                ? TERN_OK
                : tern_fail(TERN_EMEM, "%s: out of memory", l->path);
 }
@@ -229,6 +245,7 @@ void tern_runtime_free(tern_runtime *m)
             tern_matrix_free(matrices(&m->layers[i], j));
     tern_matrix_free(&m->embed);
     tern_matrix_free(&m->own_head);
+    tern_arena_free(m->panels);
     tern_free(m->gains);
     free(m->layers);
     tern_gguf_close(m->gguf);
@@ -254,7 +271,7 @@ size_t tern_runtime_bytes(const tern_runtime *m)
 {
     size_t sum = sizeof *m + tern_gguf_bytes(m->gguf) + m->gains_bytes +
                  (size_t)m->spec.layers * sizeof *m->layers + m->embed.owned_bytes +
-                 m->own_head.owned_bytes;
+                 m->own_head.owned_bytes + tern_arena_used(m->panels);
     for (int64_t i = 0; i < m->spec.layers; i++)
         for (size_t j = 0; matrices(&m->layers[i], j); j++)
             sum += matrices(&m->layers[i], j)->owned_bytes;

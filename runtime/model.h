@@ -46,8 +46,9 @@ struct tern_runtime {
     tern_gguf *gguf;
     tern_spec spec;
     tern_layer *layers;
-    const float *norm; /* (C), before the head */
-    tern_matrix embed; /* (V, C) */
+    tern_arena *panels; /* codes of ternary matrices */
+    const float *norm;  /* (C), before the head */
+    tern_matrix embed;  /* (V, C) */
     tern_matrix own_head;
     const tern_matrix *head; /* &own_head, or &embed if tied */
     float *gains;            /* all the norms above, one after the other */
