@@ -62,7 +62,11 @@ size_t tern_utf8_partial(const char *s, const char *end)
     for (size_t back = 1; back <= 3 && back <= (size_t)(end - s); back++) {
         const unsigned char c = (unsigned char)end[-(ptrdiff_t)back];
         if ((c & 0xc0) == 0x80) continue;
-        const size_t need = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc2 ? 2 : 1;
+        const size_t need = c > 0xf4    ? 1
+                            : c >= 0xf0 ? 4
+                            : c >= 0xe0 ? 3
+                            : c >= 0xc2 ? 2
+                                        : 1;
         return need > back ? back : 0;
     }
     return 0;

@@ -1,6 +1,7 @@
 /* Oracle: the definition of UTF-8 (RFC 3629), and well-known bad sequences. */
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
+#include <string.h>
 
 #include "data/utf8.h"
 
@@ -23,6 +24,15 @@ Test(utf8, every_code_point_round_trips)
         }
         cr_assert(eq(sz, tern_utf8_partial(text, text + n), 0));
     }
+}
+
+/* Bytes with which nothing begins need not be waited for. */
+Test(utf8, no_partial_character_begins_with_them)
+{
+    static const char *const bad[] = {"\x80", "\xbf\xbf", "\xc0",
+                                      "\xc1", "\xf5",     "\xff"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        cr_expect(eq(sz, tern_utf8_partial(bad[i], bad[i] + strlen(bad[i])), 0));
 }
 
 Test(utf8, bad_sequences_are_refused)
