@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/rng.h"
+#include "base/spec.h"
 #include "base/version.h"
 #include "cli/bench.h"
 #include "cli/cli.h"

@@ -71,7 +71,11 @@ int tern_report_failure(void);
 /* A number, or null where JSON has none for it (NaN: not known yet). */
 json_t *tern_json_number(double x);
 
-/* A text as JSON, which is UTF-8: U+FFFD stands for every byte that is not. */
+/* A text with U+FFFD for every byte that is no UTF-8, to be given to free(); NULL if
+ * there is no memory for it. */
+char *tern_clean_text(const char *text, size_t bytes, size_t *clean_bytes);
+
+/* A text as JSON, which is UTF-8: cleaned as above. */
 json_t *tern_json_text(const char *text);
 json_t *tern_json_bytes(const char *text, size_t bytes);
 

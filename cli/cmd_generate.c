@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -12,14 +13,21 @@
 #include "cli/model_file.h"
 #include "cli/signals.h"
 #include "data/text_check.h"
+#include "runtime/writer.h"
 
-enum { RECENT = 64 }; /* ids that the repetition penalty looks back */
+enum {
+    RECENT = 64, /* ids that the repetition penalty looks back */
+    STOPS = 16   /* stop strings, at most */
+};
 
 typedef struct options {
     tern_common common;
     const char *model, *prompt, *prompt_file;
-    long count, context;
+    const char *stops[STOPS];
+    size_t stop_count;
+    long count;
     bool ignore_end, hide_prompt;
+    tern_writer_config writer; /* keep -1: the prompt */
     tern_sampler sampler;
 } options;
 
@@ -30,17 +38,27 @@ enum {
     KEY_MIN_P,
     KEY_PENALTY,
     KEY_IGNORE_END,
-    KEY_HIDE_PROMPT
+    KEY_HIDE_PROMPT,
+    KEY_STOP,
+    KEY_OVERFLOW,
+    KEY_KEEP
 };
 
 static const struct argp_option table[] = {
     {"prompt", 'p', "TEXT", 0, "What the text begins with", 0},
     {"file", 'f', "FILE", 0, "Read the prompt from a file", 0},
     {"n-predict", 'n', "N", 0, "Tokens to write (default 200)", 0},
-    {"ctx-size", 'c', "N", 0,
-     "Tokens the model sees at once (default: what it was trained for); a longer text "
-     "goes on from its last half",
+    {"stop", KEY_STOP, "TEXT", 0,
+     "End before TEXT, which is not printed; up to 16 times, the first to come counts",
      0},
+    {"ctx-size", 'c', "N", 0,
+     "Tokens the model sees at once (default: what it was trained for)", 0},
+    {"overflow", KEY_OVERFLOW, "HOW", 0,
+     "When these are full: shift (forget the older half, go on) or refuse (stop; a "
+     "prompt that is too long is an error) (default shift)",
+     0},
+    {"keep", KEY_KEEP, "N", 0,
+     "Tokens at the beginning that shift never forgets, -1 the prompt (default 0)", 0},
     {"temp", KEY_TEMP, "X", 0,
      "Temperature: 0 always takes the most probable token, 1 samples as the model "
      "says (default 0.8)",
@@ -87,6 +105,31 @@ static error_t parse_sampler(int key, char *arg, struct argp_state *state,
     }
 }
 
+static error_t parse_ends(int key, char *arg, struct argp_state *state, options *o)
+{
+    switch (key) {
+    case KEY_STOP:
+        if (!*arg) argp_error(state, "--stop is empty, must be a text");
+        if (o->stop_count == STOPS)
+            argp_error(state,
+                       "--stop is given %d times, more "
+                       "than %d are not looked for",
+                       STOPS + 1, STOPS);
+        o->stops[o->stop_count++] = arg;
+        return 0;
+    case KEY_OVERFLOW:
+        if (strcmp(arg, "shift") != 0 && strcmp(arg, "refuse") != 0)
+            argp_error(state, "--overflow is \"%s\", must be shift or refuse", arg);
+        o->writer.overflow = arg[0] == 's' ? TERN_OVERFLOW_SHIFT : TERN_OVERFLOW_REFUSE;
+        return 0;
+    case KEY_KEEP:
+        o->writer.keep = tern_arg_int(state, "--keep", arg, -1, 1 << 20);
+        return 0;
+    default:
+        return parse_sampler(key, arg, state, &o->sampler);
+    }
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     options *o = state->input;
@@ -104,7 +147,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         o->count = tern_arg_int(state, "--n-predict", arg, 0, 1 << 30);
         return 0;
     case 'c':
-        o->context = tern_arg_int(state, "--ctx-size", arg, 1, 1 << 20);
+        o->writer.context = tern_arg_int(state, "--ctx-size", arg, 1, 1 << 20);
         return 0;
     case KEY_IGNORE_END:
         o->ignore_end = true;
@@ -121,84 +164,105 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         if (o->prompt && o->prompt_file) argp_error(state, "-p or -f, not both");
         return 0;
     default:
-        return parse_sampler(key, arg, state, &o->sampler);
+        return parse_ends(key, arg, state, o);
     }
 }
 
-/* --- text that comes in pieces --- */
+/* --- what is shown --- */
 
-/* Bytes waiting until they make whole UTF-8 characters, and all that was written. */
+/* Where the text goes. A terminal gets U+FFFD for bytes that are no UTF-8, which it
+ * would show as anything or nothing; a file or a program gets the bytes. */
 typedef struct output {
-    char *text;
-    size_t count, capacity, printed;
-    bool live; /* print as it comes */
+    bool live; /* as it comes; otherwise it is only collected */
+    bool terminal;
+    tern_stream *text;
 } output;
 
-/* How many of text[0..n) end on a character border. Invalid bytes count as whole. */
-static size_t whole_characters(const char *text, size_t n)
+static void show(const output *o, const char *text, size_t bytes)
 {
-    for (size_t back = 1; back <= 3 && back <= n; back++) {
-        const unsigned char c = (unsigned char)text[n - back];
-        if ((c & 0xc0) == 0x80) continue;
-        const size_t length = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc0 ? 2 : 1;
-        return length > back ? n - back : n;
-    }
-    return n;
+    if (!o->live) return;
+    size_t clean_bytes = 0;
+    char *clean = o->terminal ? tern_clean_text(text, bytes, &clean_bytes) : NULL;
+    if (clean)
+        fwrite(clean, 1, clean_bytes, stdout);
+    else
+        fwrite(text, 1, bytes, stdout);
+    free(clean);
 }
 
-static tern_status emit(output *o, const char *piece, size_t bytes)
+/* TERN_ESTOP: nobody reads any more. */
+static tern_status emit(const output *o, const char *piece, size_t bytes)
 {
-    if (o->count + bytes > o->capacity) {
-        const size_t capacity = 2 * (o->count + bytes) + 256;
-        char *more = realloc(o->text, capacity);
-        if (!more) return tern_fail(TERN_EMEM, "out of memory");
-        o->text = more;
-        o->capacity = capacity;
-    }
-    memcpy(o->text + o->count, piece, bytes);
-    o->count += bytes;
-    const size_t ready =
-        o->printed + whole_characters(o->text + o->printed, o->count - o->printed);
-    if (o->live && ready > o->printed) {
-        fwrite(o->text + o->printed, 1, ready - o->printed, stdout);
-        o->printed = ready;
-        return tern_flush_output();
-    }
-    return TERN_OK;
+    const char *ready;
+    size_t n;
+    TERN_TRY(tern_stream_push(o->text, piece, bytes, &ready, &n));
+    if (!o->live || n == 0) return TERN_OK;
+    show(o, ready, n);
+    return tern_flush_output();
+}
+
+static void emit_rest(const output *o)
+{
+    size_t n;
+    const char *rest = tern_stream_finish(o->text, &n);
+    show(o, rest, n);
 }
 
 /* --- the loop --- */
 
+typedef enum finish {
+    FINISH_LENGTH,     /* as many tokens as were asked for */
+    FINISH_STOP,       /* end of text, or a stop string */
+    FINISH_CONTEXT,    /* no room left, and --overflow refuse */
+    FINISH_INTERRUPTED /* by a signal */
+} finish;
+
 typedef struct figures {
     int64_t prompt, written;
     double prompt_seconds, write_seconds;
-    const char *finish;
+    finish finish;
 } figures;
 
-/* TERN_ESTOP: nobody reads any more. */
-static tern_status write_text(const options *o, const tern_model_file *m,
-                              tern_writer *w, output *out, figures *f)
+/* One token more. *done: why there will be no other. */
+static tern_status write_token(const options *o, const tern_runtime *m, tern_writer *w,
+                               const output *out, int32_t id, figures *f, bool *done)
+{
+    size_t bytes;
+    const char *piece = tern_runtime_piece(m, id, &bytes);
+    TERN_TRY(emit(out, piece, bytes));
+    f->written++;
+    *done = true;
+    if (tern_stream_stopped(out->text))
+        f->finish = FINISH_STOP;
+    else if (f->written == o->count)
+        f->finish = FINISH_LENGTH;
+    else if (o->writer.overflow == TERN_OVERFLOW_REFUSE && tern_writer_room(w) == 0)
+        f->finish = FINISH_CONTEXT;
+    else
+        *done = false;
+    return *done ? TERN_OK : tern_writer_append(w, &id, 1);
+}
+
+static tern_status write_text(const options *o, const tern_runtime *m, tern_writer *w,
+                              const output *out, figures *f)
 {
     const volatile sig_atomic_t *stop = tern_signals_catch();
-    const int64_t vocab = tern_runtime_spec(m->runtime)->vocab;
-    const int32_t end = tern_tokenizer_eos(m->tokenizer);
+    const int64_t vocab = tern_runtime_vocab(m);
+    const int32_t end = tern_runtime_end_of_text(m);
     tern_sampler sampler = o->sampler;
     void *scratch = malloc(tern_sample_scratch(vocab));
     if (!scratch) return tern_fail(TERN_EMEM, "out of memory");
     tern_status s = TERN_OK;
-    f->finish = "length";
-    for (int64_t i = 0; i < o->count && s == TERN_OK; i++) {
+    bool done = o->count == 0;
+    while (!done && s == TERN_OK) {
         const size_t recent = w->count < RECENT ? (size_t)w->count : RECENT;
         const int32_t id = tern_sample(&sampler, w->logits, vocab,
                                        w->ids + w->count - recent, recent, scratch);
-        if (*stop) f->finish = "interrupted";
-        if (id == end && !o->ignore_end) f->finish = "stop";
-        if (f->finish[0] != 'l') break;
-        size_t bytes;
-        const char *piece = tern_tokenizer_piece(m->tokenizer, id, &bytes);
-        s = emit(out, piece, bytes);
-        f->written++;
-        if (s == TERN_OK && i + 1 < o->count) s = tern_writer_append(w, &id, 1);
+        done = *stop || (id == end && !o->ignore_end);
+        if (done)
+            f->finish = *stop ? FINISH_INTERRUPTED : FINISH_STOP;
+        else
+            s = write_token(o, m, w, out, id, f, &done);
     }
     free(scratch);
     return s;
@@ -227,32 +291,48 @@ static tern_status read_prompt(const options *o, prompt *out)
 
 /* An empty prompt starts where documents start: after an end of document, or a line. */
 static tern_status encode_prompt(const options *o, const prompt *p,
-                                 const tern_tokenizer *t, tern_ids *ids)
+                                 const tern_runtime *m, int32_t **ids, size_t *count)
 {
-    tern_status s = TERN_OK;
-    if (p->bytes == 0 && tern_tokenizer_eos(t) >= 0) {
-        ids->data = malloc(sizeof *ids->data);
-        if (!ids->data) s = tern_fail(TERN_EMEM, "out of memory");
-        if (ids->data) ids->data[ids->count++] = tern_tokenizer_eos(t);
-    } else {
-        s = tern_tokenizer_encode(t, p->bytes ? p->text : "\n", p->bytes ? p->bytes : 1,
-                                  false, ids);
+    const int32_t end = tern_runtime_end_of_text(m);
+    if (p->bytes == 0 && end >= 0) {
+        int32_t *one = malloc(sizeof *one);
+        if (!one) return tern_fail(TERN_EMEM, "out of memory");
+        *one = end;
+        *ids = one;
+        *count = 1;
+        return TERN_OK;
     }
+    const tern_status s = tern_runtime_encode(
+        m, p->bytes ? p->text : "\n", p->bytes ? p->bytes : 1, false, ids, count);
     return s == TERN_OK ? s
                         : tern_fail_in(s, o->prompt_file ? o->prompt_file : "--prompt");
 }
 
-/* The end of a prompt that is too long, with room for one token to write. */
-static void keep_what_fits(tern_ids *ids, int64_t context)
+/* Of a prompt that is too long, its first `keep` tokens and as many of its last as
+ * leave room for one to write; or no. */
+static tern_status fit_prompt(const tern_writer_config *c, int64_t context,
+                              int32_t *ids, size_t *count)
 {
     const size_t room = context > 1 ? (size_t)context - 1 : 1;
-    if (ids->count <= room) return;
+    if (*count <= room) return TERN_OK;
+    if (c->overflow == TERN_OVERFLOW_REFUSE)
+        return tern_fail(TERN_EARG,
+                         "the prompt has %zu tokens, and the model sees %" PRId64
+                         " at once, of which one must be free: --overflow shift reads "
+                         "a part of it",
+                         *count, context);
+    const size_t keep = (size_t)c->keep;
+    char first[64] = "";
+    if (keep) snprintf(first, sizeof first, "the first %zu and ", keep);
     tern_warn("the prompt has %zu tokens, and the model sees %" PRId64
-              " at once: only the last %zu are read",
-              ids->count, context, room);
-    memmove(ids->data, ids->data + ids->count - room, room * sizeof *ids->data);
-    ids->count = room;
+              " at once: only %sthe last %zu are read",
+              *count, context, first, room - keep);
+    memmove(ids + keep, ids + *count - (room - keep), (room - keep) * sizeof *ids);
+    *count = room;
+    return TERN_OK;
 }
+
+/* --- figures --- */
 
 static double rate(int64_t n, double seconds)
 {
@@ -260,72 +340,99 @@ static double rate(int64_t n, double seconds)
 }
 
 static void report_json(const options *o, const prompt *p, const output *out,
-                        const figures *f)
+                        const tern_writer *w, const figures *f)
 {
+    static const char *const reasons[] = {"length", "stop", "context", "interrupted"};
+    size_t bytes;
+    const char *text = tern_stream_text(out->text, &bytes);
     tern_print_json(json_pack(
-        "{s:o, s:o, s:o, s:s, s:I, s:I, s:o, s:o}", "model", tern_json_text(o->model),
-        "prompt", tern_json_bytes(p->text, p->bytes), "text",
-        tern_json_bytes(out->count ? out->text : "", out->count), "finish_reason",
-        f->finish, "prompt_tokens", (json_int_t)f->prompt, "completion_tokens",
-        (json_int_t)f->written, "prompt_tokens_per_second",
+        "{s:o, s:o, s:o, s:s, s:I, s:I, s:I, s:o, s:o}", "model",
+        tern_json_text(o->model), "prompt", tern_json_bytes(p->text, p->bytes), "text",
+        tern_json_bytes(text, bytes), "finish_reason", reasons[f->finish],
+        "prompt_tokens", (json_int_t)f->prompt, "completion_tokens",
+        (json_int_t)f->written, "context_shifts", (json_int_t)w->shifts,
+        "prompt_tokens_per_second",
         tern_json_number(rate(f->prompt, f->prompt_seconds)), "tokens_per_second",
         tern_json_number(rate(f->written, f->write_seconds))));
 }
 
-static tern_status report(const output *out, const figures *f, int64_t slides)
+static void report(const tern_writer *w, const figures *f)
 {
-    if (out->count > out->printed)
-        fwrite(out->text + out->printed, 1, out->count - out->printed, stdout);
-    putchar('\n');
-    TERN_TRY(tern_flush_output());
+    const int64_t context = tern_session_context(w->session);
     fprintf(stderr,
             "\nprompt %" PRId64 " tokens, %.0f tok/s; written %" PRId64
             " tokens, %.0f tok/s%s\n",
             f->prompt, rate(f->prompt, f->prompt_seconds), f->written,
             rate(f->written, f->write_seconds),
-            slides ? "; the context was full, the text went on from its last half"
-                   : "");
-    return TERN_OK;
+            f->finish == FINISH_INTERRUPTED ? "; interrupted" : "");
+    if (w->shifts)
+        fprintf(stderr,
+                "the context of %" PRId64 " tokens was full (times: %" PRId64
+                "): the text went on from its first %" PRId64
+                " tokens and the newest %" PRId64 "\n",
+                context, w->shifts, w->config.keep, (context - w->config.keep) / 2);
+    if (f->finish == FINISH_CONTEXT)
+        fprintf(stderr,
+                "the context of %" PRId64 " tokens is full: stopped, as --overflow "
+                "refuse says\n",
+                context);
 }
 
-static tern_status write_on(const options *o, const prompt *p, const tern_model_file *m,
-                            tern_writer *w, const tern_ids *ids, output *out)
+static tern_status write_on(const options *o, const prompt *p, const tern_runtime *m,
+                            tern_writer *w, const int32_t *ids, size_t count,
+                            const output *out)
 {
-    figures f = {.finish = "length", .prompt = (int64_t)ids->count};
-    if (out->live && !o->hide_prompt) fwrite(p->text, 1, p->bytes, stdout);
+    figures f = {.finish = FINISH_LENGTH, .prompt = (int64_t)count};
+    if (!o->hide_prompt) show(out, p->text, p->bytes);
     const double start = tern_seconds();
-    TERN_TRY(tern_writer_append(w, ids->data, f.prompt));
+    TERN_TRY(tern_writer_append(w, ids, f.prompt));
     const double middle = tern_seconds();
     TERN_TRY(write_text(o, m, w, out, &f));
     f.prompt_seconds = middle - start;
     f.write_seconds = tern_seconds() - middle;
-    if (o->common.json)
-        report_json(o, p, out, &f);
-    else
-        TERN_TRY(report(out, &f, w->slides));
-    return f.finish[0] == 'i' ? tern_fail(TERN_ESTOP, "interrupted") : TERN_OK;
+    emit_rest(out);
+    if (o->common.json) {
+        report_json(o, p, out, w, &f);
+    } else {
+        putchar('\n');
+        TERN_TRY(tern_flush_output());
+        report(w, &f);
+    }
+    return f.finish == FINISH_INTERRUPTED ? tern_fail(TERN_ESTOP, "interrupted")
+                                          : TERN_OK;
+}
+
+/* --keep -1 is the whole prompt. */
+static tern_status new_writer(const options *o, const tern_runtime *m,
+                              size_t prompt_tokens, tern_writer *w)
+{
+    tern_writer_config config = o->writer;
+    if (config.keep < 0) config.keep = (int64_t)prompt_tokens;
+    const tern_status s = tern_writer_new(m, &config, w);
+    return s == TERN_EARG && config.keep ? tern_fail_in(s, o->model) : s;
 }
 
 static tern_status generate(const options *o)
 {
-    tern_model_file m;
-    TERN_TRY(tern_model_file_open(o->model, true, &m));
+    tern_runtime *m;
+    TERN_TRY(tern_model_file_open(o->model, &m));
     tern_writer w = {0};
     prompt p = {0};
-    tern_ids ids = {0};
-    output out = {.live = !o->common.json};
-    tern_status s = read_prompt(o, &p);
-    if (s == TERN_OK) s = encode_prompt(o, &p, m.tokenizer, &ids);
-    if (s == TERN_OK) s = tern_writer_new(m.runtime, o->context, &w);
-    if (s == TERN_OK) {
-        keep_what_fits(&ids, tern_session_context(w.session));
-        s = write_on(o, &p, &m, &w, &ids, &out);
-    }
-    free(out.text);
-    free(ids.data);
+    int32_t *ids = NULL;
+    size_t count = 0;
+    output out = {.live = !o->common.json, .terminal = isatty(STDOUT_FILENO)};
+    tern_status s = tern_stream_new(o->stops, o->stop_count, &out.text);
+    if (s == TERN_OK) s = read_prompt(o, &p);
+    if (s == TERN_OK) s = encode_prompt(o, &p, m, &ids, &count);
+    if (s == TERN_OK) s = new_writer(o, m, count, &w);
+    if (s == TERN_OK)
+        s = fit_prompt(&w.config, tern_session_context(w.session), ids, &count);
+    if (s == TERN_OK) s = write_on(o, &p, m, &w, ids, count, &out);
+    tern_stream_free(out.text);
+    free(ids);
     free(p.file);
     tern_writer_free(&w);
-    tern_model_file_close(&m);
+    tern_runtime_free(m);
     return s;
 }
 
@@ -341,14 +448,24 @@ int tern_cmd_generate(int argc, char **argv)
         .doc =
             "Let a model write text."
             "\vThe text goes to standard output as it is written, figures to standard "
-            "error.\n\nExample: tern generate model.gguf -p \"Once upon\" -n 200",
+            "error. It ends after -n tokens, at the model's end of text, before a stop "
+            "string, or with Ctrl-C (exit status 1; what was written stays). On a "
+            "terminal U+FFFD stands for bytes that are no UTF-8; files and pipes get "
+            "the bytes.\n\n"
+            "The sampling filters act in the order of llama.cpp: repeat-penalty, "
+            "top-k, "
+            "top-p, min-p, temp.\n\n"
+            "When the context is full, --overflow shift keeps the first --keep tokens "
+            "and the newest half of the rest, reads them again, and goes on.\n\n"
+            "Example: tern generate model.gguf -p \"Once upon\" -n 200 --stop \"The "
+            "end\"",
     };
-    options o = {.count = 200,
-                 .sampler = {.temperature = 0.8f,
+    options o = {.sampler = {.temperature = 0.8f,
                              .top_k = 40,
                              .top_p = 0.95f,
                              .repeat_penalty = 1.0f,
-                             .seed = 1}};
+                             .seed = 1},
+                 .count = 200};
     argp_parse(&argp, argc, argv, 0, NULL, &o);
     tern_status s = tern_common_apply(&o.common);
     if (s == TERN_OK) s = tern_sampler_check(&o.sampler);

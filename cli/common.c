@@ -134,11 +134,10 @@ json_t *tern_json_number(double x)
     return isfinite(x) ? json_real(x) : json_null();
 }
 
-json_t *tern_json_bytes(const char *text, size_t bytes)
+char *tern_clean_text(const char *text, size_t bytes, size_t *clean_bytes)
 {
     static const char unknown[] = "\xef\xbf\xbd";
-    json_t *o = json_stringn(text, bytes);
-    char *clean = o ? NULL : malloc(3 * bytes + 1), *to = clean;
+    char *clean = malloc(3 * bytes + 1), *to = clean;
     for (const char *s = text, *end = text + bytes; clean && s < end;) {
         uint32_t cp;
         const size_t n = tern_utf8_decode(s, end, &cp);
@@ -146,7 +145,16 @@ json_t *tern_json_bytes(const char *text, size_t bytes)
         to += n ? n : 3;
         s += n ? n : 1;
     }
-    if (clean) o = json_stringn(clean, (size_t)(to - clean));
+    if (clean) *clean_bytes = (size_t)(to - clean);
+    return clean;
+}
+
+json_t *tern_json_bytes(const char *text, size_t bytes)
+{
+    json_t *o = json_stringn(text, bytes);
+    if (o) return o;
+    char *clean = tern_clean_text(text, bytes, &bytes);
+    if (clean) o = json_stringn(clean, bytes);
     free(clean);
     return o ? o : json_null();
 }

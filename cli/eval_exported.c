@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/spec.h"
 #include "base/window.h"
 #include "cli/heldout.h"
 #include "cli/model_file.h"
@@ -66,13 +67,13 @@ static tern_status score(scorer *c, const int32_t *ids, int64_t count,
     return TERN_OK;
 }
 
-static tern_status eval_ids(const tern_model_file *m, const tern_heldout *text,
+static tern_status eval_ids(const tern_runtime *m, const tern_heldout *text,
                             int64_t stride, tern_eval_progress progress, void *user,
                             tern_eval_figures *out)
 {
     scorer c = {0};
     double sum = 0.0;
-    tern_status s = scorer_init(&c, m->runtime, stride);
+    tern_status s = scorer_init(&c, m, stride);
     if (s == TERN_OK) s = score(&c, text->ids, text->count, progress, user, &sum);
     scorer_free(&c);
     if (s != TERN_OK) return s;
@@ -91,14 +92,14 @@ tern_status tern_eval_exported(const char *model, const tern_eval_text *what,
                                tern_eval_figures *out)
 {
     if (!what->data) return tern_fail(TERN_EARG, "on which text? give --data FILE");
-    tern_model_file m;
-    TERN_TRY(tern_model_file_open(model, true, &m));
+    tern_runtime *m;
+    TERN_TRY(tern_model_file_open(model, &m));
     tern_heldout text = {0};
-    tern_status s =
-        tern_heldout_open(what->data, model, m.tokenizer, what->max_tokens, &text);
-    if (s == TERN_OK) s = eval_ids(&m, &text, what->stride, progress, user, out);
+    tern_status s = tern_heldout_open(what->data, model, tern_runtime_tokenizer(m),
+                                      what->max_tokens, &text);
+    if (s == TERN_OK) s = eval_ids(m, &text, what->stride, progress, user, out);
     tern_heldout_free(&text);
-    tern_model_file_close(&m);
+    tern_runtime_free(m);
     if (s != TERN_OK) return s;
     snprintf(out->model, sizeof out->model, "%s", model);
     snprintf(out->data, sizeof out->data, "%s", what->data);

@@ -16,6 +16,7 @@ _tern()
             COMPREPLY=($(compgen -W "tq2_0 tq1_0 q2_0 f16 f32" -- "$cur")) && return ;;
     --embed) COMPREPLY=($(compgen -W "f16 q8_0 f32" -- "$cur")); return ;;
     --tokenizer) COMPREPLY=($(compgen -f -W "byte char bpe:4096" -- "$cur")); return ;;
+    --overflow) COMPREPLY=($(compgen -W "shift refuse" -- "$cur")); return ;;
     --pretok) COMPREPLY=($(compgen -W "llama3 gpt2" -- "$cur")); return ;;
     esac
     case $cur in

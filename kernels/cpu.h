@@ -25,6 +25,10 @@ tern_level tern_level_best(void);
  * harmless, and a table that was never initialised is scalar. */
 tern_status tern_kernels_init(void);
 
+/* tern_kernels_want() - the same, unless a level was chosen before: for libraries,
+ * whose program need not know that there is a choice. Any thread may call it. */
+tern_status tern_kernels_want(void);
+
 /* Translate a name; TERN_EARG if it is unknown or above `best`. */
 tern_status tern_level_parse(const char *name, tern_level best, tern_level *level);
 

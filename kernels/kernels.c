@@ -1,6 +1,8 @@
 /* kernels.c - choose the tables. */
 #include "kernels/kernels.h"
 
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +14,7 @@
 
 static tern_kernels table;
 static tern_level level_in_use = TERN_LEVEL_SCALAR;
+static bool chosen;
 
 const tern_kernels *tern_kernels_active = &tern_kernels_scalar;
 
@@ -27,6 +30,7 @@ static void use(tern_level l)
     tern_grad16_kernels_use(l);
     tern_decode_kernels_use(l);
     level_in_use = l;
+    chosen = true;
 }
 
 /* "scalar, avx2": what a CPU whose best level is `best` can be asked for. */
@@ -63,6 +67,15 @@ tern_status tern_kernels_init(void)
         return tern_fail_in(TERN_EARG, "TERN_CPU");
     use(l);
     return TERN_OK;
+}
+
+tern_status tern_kernels_want(void)
+{
+    static pthread_mutex_t choosing = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&choosing);
+    const tern_status s = chosen ? TERN_OK : tern_kernels_init();
+    pthread_mutex_unlock(&choosing);
+    return s;
 }
 
 tern_status tern_kernels_force(tern_level l)

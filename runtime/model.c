@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "formats/blocks.h"
+#include "kernels/cpu.h"
 
 enum { NAME = 64 };
 
@@ -220,6 +221,7 @@ static size_t count_token_bytes(tern_runtime *m)
 
 tern_status tern_runtime_open(const char *path, tern_runtime **out)
 {
+    TERN_TRY(tern_kernels_want());
     tern_runtime *m = calloc(1, sizeof *m);
     if (!m) return tern_fail(TERN_EMEM, "%s: out of memory", path);
     tern_status s = tern_gguf_open(path, &m->gguf);
@@ -248,8 +250,19 @@ void tern_runtime_free(tern_runtime *m)
     tern_arena_free(m->panels);
     tern_free(m->gains);
     free(m->layers);
+    tern_tokenizer_free(m->tokenizer);
     tern_gguf_close(m->gguf);
     free(m);
+}
+
+int64_t tern_runtime_vocab(const tern_runtime *m)
+{
+    return m->spec.vocab;
+}
+
+int64_t tern_runtime_context(const tern_runtime *m)
+{
+    return m->spec.context;
 }
 
 const tern_spec *tern_runtime_spec(const tern_runtime *m)

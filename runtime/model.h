@@ -32,6 +32,7 @@
 #define TERN_RUNTIME_MODEL_H
 
 #include "base/spec.h"
+#include "data/tokenizer.h"
 #include "formats/gguf.h"
 #include "runtime/matrix.h"
 #include "runtime/runtime.h"
@@ -44,6 +45,7 @@ typedef struct tern_layer {
 
 struct tern_runtime {
     tern_gguf *gguf;
+    tern_tokenizer *tokenizer; /* NULL until it is read */
     tern_spec spec;
     tern_layer *layers;
     tern_arena *panels; /* codes of ternary matrices */

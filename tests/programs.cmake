@@ -1,5 +1,6 @@
 # programs.cmake - tests that are scripts: lints, and the built program used as its user
-# would. Each script gets the program's path in TERN and exits 77 to be skipped.
+# would. Each script gets the program's path in TERN, of one that makes a small model in
+# TERN_TOY, and exits 77 to be skipped.
 function(tern_script_test name script)
   cmake_parse_arguments(ARG "" "TIMEOUT" "LABELS" ${ARGN})
   add_test(NAME ${name} COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/${script})
@@ -8,7 +9,7 @@ function(tern_script_test name script)
   endif()
   set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} SKIP_RETURN_CODE 77
     LABELS "${ARG_LABELS}"
-    ENVIRONMENT "TERN=$<TARGET_FILE:tern>;OMP_NUM_THREADS=2;OMP_WAIT_POLICY=passive;TERN_SOURCE=${CMAKE_SOURCE_DIR}")
+    ENVIRONMENT "TERN=$<TARGET_FILE:tern>;TERN_TOY=$<TARGET_FILE:toy_model>;TERN_BUILD=${CMAKE_BINARY_DIR};CC=${CMAKE_C_COMPILER};CFLAGS=${TERN_SANITIZER_FLAGS};OMP_NUM_THREADS=2;OMP_WAIT_POLICY=passive;TERN_SOURCE=${CMAKE_SOURCE_DIR}")
 endfunction()
 
 tern_script_test(lint.includes lint/includes.sh)

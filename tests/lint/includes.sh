@@ -13,7 +13,8 @@ BEGIN {
     up["formats"] = "formats base"
     up["autograd"] = "autograd kernels base"
     up["data"] = "data formats base"
-    up["runtime"] = "runtime kernels formats base"
+    up["runtime"] = "runtime data/tokenizer.h data/tokenizer_gguf.h data/utf8.h" \
+                    " kernels formats base"
     up["layers"] = "layers autograd kernels base"
     up["optim"] = "optim autograd kernels base"
     up["train"] = "train layers optim data autograd kernels formats base"

@@ -6,8 +6,10 @@
 #ifndef TERN_TESTS_RUNTIME_TOY_H
 #define TERN_TESTS_RUNTIME_TOY_H
 
+#ifndef TOY_PLAIN /* for a program without Criterion */
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
+#endif
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +21,17 @@
 #include "formats/blocks.h"
 #include "formats/gguf.h"
 
-#define MUST(expr) cr_assert(eq(int, (expr), TERN_OK), "%s", tern_error_message())
+#ifdef TOY_PLAIN
+#define TOY_CHECK(cond, ...)                                                           \
+    do {                                                                               \
+        if (cond) break;                                                               \
+        fprintf(stderr, __VA_ARGS__);                                                  \
+        exit(1);                                                                       \
+    } while (0)
+#else
+#define TOY_CHECK(cond, ...) cr_assert(eq(int, !!(cond), 1), __VA_ARGS__)
+#endif
+#define MUST(expr) TOY_CHECK((expr) == TERN_OK, "%s", tern_error_message())
 
 enum { TOY_TENSORS = 64 };
 
@@ -46,7 +58,7 @@ static inline toy_tensor *toy_find(toy *t, const char *name)
 {
     for (size_t i = 0; i < t->count; i++)
         if (strcmp(t->tensors[i].name, name) == 0) return &t->tensors[i];
-    cr_assert(false, "no tensor %s", name);
+    TOY_CHECK(false, "no tensor %s", name);
     return NULL;
 }
 
@@ -58,14 +70,14 @@ static inline float toy_normal(const toy *t, size_t i)
 static inline toy_tensor *toy_add(toy *t, const char *name, int64_t rows, int64_t cols,
                                   uint32_t type)
 {
-    cr_assert(t->count < TOY_TENSORS);
+    TOY_CHECK(t->count < TOY_TENSORS, "too many tensors");
     toy_tensor *x = &t->tensors[t->count];
     snprintf(x->name, sizeof x->name, "%s", name);
     x->rows = rows;
     x->cols = cols;
     x->type = type;
     x->values = malloc((size_t)(cols * (rows ? rows : 1)) * sizeof *x->values);
-    cr_assert(x->values != NULL);
+    TOY_CHECK(x->values != NULL, "out of memory");
     return x;
 }
 
@@ -176,7 +188,8 @@ static inline tern_status toy_fill(void *user, uint8_t *out, size_t bytes)
         const int64_t from = d ? r - in + in % 2 * (d / 2) + in / 2 : r;
         const float *v = x->values + from * x->cols;
         if (tern_ggml_is_ternary(x->type)) {
-            for (int64_t k = 0; k < x->cols; k++) t[k] = (v[k] > 0.0f) - (v[k] < 0.0f);
+            for (int64_t k = 0; k < x->cols; k++)
+                t[k] = (int8_t)((v[k] > 0.0f) - (v[k] < 0.0f));
             tern_encode_trits(x->type, t, (size_t)x->cols, x->gamma, out);
         } else {
             tern_encode_floats(x->type, v, (size_t)x->cols, out);
