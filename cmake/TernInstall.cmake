@@ -1,17 +1,19 @@
-# TernInstall.cmake - `cmake --install`: program, libraries, headers, pkg-config file,
-# man page, completion. Headers keep their folders under include/tern, so that
-# `#include "autograd/ops.h"` works with the flags pkg-config gives.
+# TernInstall.cmake - `cmake --install`: program, libraries, headers, pkg-config files,
+# man page, completion.
+#
+#   tern-runtime.pc  <tern/runtime.h>, which needs no more than base/status.h beside it
+#   tern.pc          all the rest; headers keep their folders under include/tern, so that
+#                    `#include "autograd/ops.h"` works with the flags it gives
+#
+# Where the tree stands is seen from the .pc files, so it may be moved.
 set(libraries tern_base tern_kernels tern_formats tern_tokenizer tern_runtime)
 set(folders base kernels formats data runtime)
-set(TERN_PC_REQUIRES "jansson libpcre2-8")
-set(TERN_PC_LIBS "-ltern_runtime -ltern_tokenizer -ltern_formats -ltern_kernels -ltern_base")
+set(packages tern-runtime)
 if(NOT TERN_RUNTIME_ONLY)
   list(APPEND libraries tern_gemm tern_autograd tern_layers tern_optim tern_h5file
        tern_data tern_train tern_export)
   list(APPEND folders autograd layers optim train export)
-  string(PREPEND TERN_PC_LIBS "-ltern_export -ltern_train -ltern_data -ltern_h5file "
-         "-ltern_layers -ltern_optim -ltern_autograd -ltern_gemm ")
-  string(APPEND TERN_PC_REQUIRES " libcyaml yaml-0.1 libxxhash hdf5")
+  list(APPEND packages tern)
 endif()
 
 install(TARGETS tern RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
@@ -22,8 +24,16 @@ foreach(folder IN LISTS folders)
 endforeach()
 install(FILES ${CMAKE_BINARY_DIR}/generated/base/version.h
         DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/tern/base)
-configure_file(${CMAKE_SOURCE_DIR}/cmake/tern.pc.in ${CMAKE_BINARY_DIR}/tern.pc @ONLY)
-install(FILES ${CMAKE_BINARY_DIR}/tern.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+install(FILES ${CMAKE_SOURCE_DIR}/runtime/runtime.h
+        DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/tern)
+file(RELATIVE_PATH TERN_PREFIX_FROM_PC ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig
+     ${CMAKE_INSTALL_PREFIX})
+foreach(package IN LISTS packages)
+  configure_file(${CMAKE_SOURCE_DIR}/cmake/${package}.pc.in
+                 ${CMAKE_BINARY_DIR}/${package}.pc @ONLY)
+  install(FILES ${CMAKE_BINARY_DIR}/${package}.pc
+          DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endforeach()
 configure_file(${CMAKE_SOURCE_DIR}/docs/tern.1.in ${CMAKE_BINARY_DIR}/tern.1 @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/tern.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 install(FILES ${CMAKE_SOURCE_DIR}/cli/tern.bash
