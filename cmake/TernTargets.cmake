@@ -12,14 +12,23 @@ target_compile_options(tern_flags INTERFACE
   # "On failure outputs are untouched" is a pattern that gcc cannot see through.
   $<$<C_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>
   $<$<BOOL:${TERN_WERROR}>:-Werror>)
-if(TERN_SANITIZE)
+set(TERN_SANITIZER_FLAGS "")
+if(TERN_SANITIZE STREQUAL "thread")
+  set(TERN_SANITIZER_FLAGS -fsanitize=thread)
+elseif(TERN_SANITIZE)
   # At -O1: clang needs minutes to optimise unrolled kernels around every check.
   string(REPLACE "-O2" "-O1" CMAKE_C_FLAGS_RELWITHDEBINFO
          "${CMAKE_C_FLAGS_RELWITHDEBINFO}")
   target_compile_options(tern_flags INTERFACE
-    -fsanitize=address,undefined -fno-sanitize-recover=undefined
-    -fno-omit-frame-pointer -g)
-  target_link_options(tern_flags INTERFACE -fsanitize=address,undefined)
+    -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g)
+  set(TERN_SANITIZER_FLAGS -fsanitize=address,undefined)
+endif()
+target_compile_options(tern_flags INTERFACE ${TERN_SANITIZER_FLAGS})
+target_link_options(tern_flags INTERFACE ${TERN_SANITIZER_FLAGS})
+# A static program holds what it calls, and no more; code that is there to be compared
+# with is compiled small.
+if(TERN_STATIC)
+  target_compile_options(tern_flags INTERFACE -ffunction-sections -fdata-sections)
 endif()
 # Asserts say what the programmer promised: they stay on in every build the tests see.
 string(REPLACE "-DNDEBUG" "" CMAKE_C_FLAGS_RELEASE "${CMAKE_C_FLAGS_RELEASE}")
@@ -39,4 +48,7 @@ function(tern_program name)
   add_executable(${name} ${ARG_SOURCES})
   set_target_properties(${name} PROPERTIES C_EXTENSIONS OFF)
   target_link_libraries(${name} PRIVATE tern_flags ${ARG_LINKS})
+  if(TERN_STATIC)
+    target_link_options(${name} PRIVATE -static -Wl,--gc-sections)
+  endif()
 endfunction()

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # test.sh - install what is missing, build every way tern is built, run all tests.
 #
-# Four builds under build-test/: gcc Release with warnings as errors; clang with Address-
-# and UndefinedBehaviorSanitizer, where a leak fails the run; the runtime alone, without
-# OpenBLAS, HDF5 and the training wing. The last thing printed is ctest's count.
+# Builds under build-test/: gcc Release with warnings as errors; the runtime alone, without
+# OpenBLAS, HDF5 and the training wing; the same as one static program, and two threads of
+# it under ThreadSanitizer; clang with Address- and UndefinedBehaviorSanitizer, where a
+# leak fails the run. The last thing printed is ctest's count.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/install-deps.sh --test
@@ -45,6 +46,19 @@ if ldd "$out/runtime/cli/tern" | grep -Ei 'blas|hdf5|cyaml'; then
     exit 1
 fi
 quietly runtime
+
+step "the runtime as one static program"
+build static -DCMAKE_C_COMPILER=gcc -DCMAKE_BUILD_TYPE=Release -DTERN_RUNTIME_ONLY=ON \
+    -DTERN_BUILD_TESTS=OFF -DTERN_STATIC=ON
+scripts/check-static.sh "$out/static/cli/tern" "$out/runtime/cli/tern" \
+    "$out/runtime/tests/toy_model"
+
+step "sessions on several threads, ThreadSanitizer"
+build thread -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+    -DTERN_RUNTIME_ONLY=ON -DTERN_SANITIZE=thread
+# One OpenMP thread for each session: how OpenMP's own wait for each other is not seen.
+OMP_NUM_THREADS=1 TSAN_OPTIONS="halt_on_error=1" \
+    "$out/thread/tests/threads" "$out/thread/threads.gguf"
 
 step "clang, AddressSanitizer and UndefinedBehaviorSanitizer"
 build sanitize -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=RelWithDebInfo \
