@@ -78,12 +78,11 @@ static int32_t sample(tern_sampler *s, const float *logits, const int32_t *recen
 
 /* Draw many, and compare the counts with the oracle. Ids expected fewer than 8 times
  * are pooled. The bound is the mean of chi-square plus 4 standard deviations. */
-static void check(tern_sampler s, uint64_t seed, const int32_t *recent, size_t count)
+static void check_logits(tern_sampler s, const float *logits, const int32_t *recent,
+                         size_t count)
 {
-    float logits[V];
     double p[V], chi = 0.0, pooled_want = 0.0, pooled_got = 0.0;
     int seen[V] = {0}, cells = 0;
-    fill_logits(logits, seed);
     oracle(&s, logits, recent, count, p);
     cr_assert(eq(int, tern_sampler_check(&s), TERN_OK), "%s", tern_error_message());
     for (int i = 0; i < DRAWS; i++) seen[sample(&s, logits, recent, count)]++;
@@ -105,6 +104,14 @@ static void check(tern_sampler s, uint64_t seed, const int32_t *recent, size_t c
     }
     const double freedom = cells > 1 ? cells - 1 : 1;
     cr_expect(lt(dbl, chi, freedom + 4.0 * sqrt(2.0 * freedom)), "cells %d", cells);
+}
+
+static void check(const tern_sampler s, uint64_t seed, const int32_t *recent,
+                  size_t count)
+{
+    float logits[V];
+    fill_logits(logits, seed);
+    check_logits(s, logits, recent, count);
 }
 
 static void setup(void)
@@ -164,6 +171,48 @@ Test(sampler, penalty)
         s.repeat_penalty = rs[i];
         check(s, 14, recent, sizeof recent / sizeof *recent);
     }
+}
+
+/* A logit below 0 is multiplied. Lowering all of them changes no probability but those
+ * that the penalty makes. */
+Test(sampler, penalty_below_zero)
+{
+    static const int32_t recent[] = {2, 5, 11, 20, 21, 22, 40, 59};
+    float logits[V];
+    tern_sampler s = PLAIN;
+    fill_logits(logits, 15);
+    for (int i = 0; i < V; i++) logits[i] -= 8.0f;
+    s.repeat_penalty = 1.15f;
+    check_logits(s, logits, recent, sizeof recent / sizeof *recent);
+    s.repeat_penalty = 0.9f;
+    check_logits(s, logits, recent, sizeof recent / sizeof *recent);
+}
+
+/* Each draw against the one before it, in pairs: five ids, 25 cells. */
+Test(sampler, draws_are_independent)
+{
+    enum { K = 5, PAIRS = 25 };
+    float logits[V];
+    double p[V], chi = 0.0;
+    int pairs[V][V] = {{0}};
+    tern_sampler s = PLAIN;
+    s.top_k = K;
+    s.temperature = 3.0f;
+    fill_logits(logits, 16);
+    oracle(&s, logits, NULL, 0, p);
+    int32_t before = sample(&s, logits, NULL, 0);
+    for (int i = 0; i < DRAWS; i++) {
+        const int32_t id = sample(&s, logits, NULL, 0);
+        pairs[before][id]++;
+        before = id;
+    }
+    for (int i = 0; i < V; i++) {
+        for (int j = 0; j < V; j++) {
+            const double want = p[i] * p[j] * DRAWS, d = pairs[i][j] - want;
+            if (want > 0.0) chi += d * d / want;
+        }
+    }
+    cr_expect(lt(dbl, chi, PAIRS - 1 + 4.0 * sqrt(2.0 * (PAIRS - 1))));
 }
 
 Test(sampler, everything_together)

@@ -11,7 +11,7 @@
 
 #include <pthread.h>
 
-enum { WRITERS = 4, ROUNDS = 3, TOKENS = 50, V = 257 };
+enum { WRITERS = 4, ROUNDS = 3, TOKENS = 50, FAILURES = 200, V = 257 };
 
 typedef struct job {
     const char *path;
@@ -55,7 +55,8 @@ static void write_text(const tern_runtime *m, tern_session *s, job *j, int round
                           scratch);
         const char *piece = tern_runtime_piece(m, *id, &bytes);
         strncat(j->text, piece, bytes);
-        if (i % 16 == 0) fail_on_purpose(s, j->number);
+        if (i % 16 == 0)
+            for (int k = 0; k < FAILURES; k++) fail_on_purpose(s, j->number);
         MUST(tern_session_eval(s, id, 1, logits));
     }
     free(prompt);
