@@ -46,7 +46,8 @@ static void print_usage(FILE *f)
 #endif
     fputs(
         "\n`tern COMMAND --help` explains a command, `tern --version` shows what this\n"
-        "build uses. TERN_CPU=scalar|avx2|avx512vnni forces a kernel level.\n",
+        "build uses. TERN_CPU=scalar|avx2|avx512vnni|neon|neondot forces a kernel "
+        "level.\n",
         f);
 }
 

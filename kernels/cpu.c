@@ -1,4 +1,5 @@
-/* cpu.c - CPUID, the registers that the operating system saves, threads.
+/* cpu.c - CPUID, the registers that the operating system saves, threads. On AArch64 the
+ * Linux kernel says what there is (its documentation, "ARM64 ELF hwcaps").
  *
  * A CPU that has AVX-512 is of no use under a system that does not save its registers:
  * XGETBV tells which it does (Intel SDM volume 1, 13.3 and 15.2). */
@@ -48,6 +49,17 @@ tern_cpu_features tern_cpu_query(void)
     f.vnni = f.avx512 && has_all(c, bit_AVX512VNNI);
     return f;
 }
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
+
+tern_cpu_features tern_cpu_query(void)
+{
+    const unsigned long asimd = 1ul << 1, asimddp = 1ul << 20; /* HWCAP_... */
+    const unsigned long has = getauxval(AT_HWCAP);
+    tern_cpu_features f = {.neon = (has & asimd) != 0};
+    f.dotprod = f.neon && (has & asimddp) != 0;
+    return f;
+}
 #else
 tern_cpu_features tern_cpu_query(void)
 {
@@ -58,17 +70,25 @@ tern_cpu_features tern_cpu_query(void)
 tern_level tern_level_best(void)
 {
     const tern_cpu_features f = tern_cpu_query();
-    return f.vnni   ? TERN_LEVEL_AVX512VNNI
-           : f.avx2 ? TERN_LEVEL_AVX2
-                    : TERN_LEVEL_SCALAR;
+    return f.vnni      ? TERN_LEVEL_AVX512VNNI
+           : f.avx2    ? TERN_LEVEL_AVX2
+           : f.dotprod ? TERN_LEVEL_NEONDOT
+           : f.neon    ? TERN_LEVEL_NEON
+                       : TERN_LEVEL_SCALAR;
+}
+
+bool tern_level_within(tern_level l, tern_level best)
+{
+    const bool arm = best >= TERN_LEVEL_NEON;
+    return l == TERN_LEVEL_SCALAR || (l <= best && (l >= TERN_LEVEL_NEON) == arm);
 }
 
 const char *tern_level_name(tern_level l)
 {
     static const char *const names[TERN_LEVEL_COUNT] = {
-        [TERN_LEVEL_SCALAR] = "scalar",
-        [TERN_LEVEL_AVX2] = "avx2",
-        [TERN_LEVEL_AVX512VNNI] = "avx512vnni",
+        [TERN_LEVEL_SCALAR] = "scalar",         [TERN_LEVEL_AVX2] = "avx2",
+        [TERN_LEVEL_AVX512VNNI] = "avx512vnni", [TERN_LEVEL_NEON] = "neon",
+        [TERN_LEVEL_NEONDOT] = "neondot",
     };
     const int known = (int)l >= 0 && l < TERN_LEVEL_COUNT;
     return known ? names[l] : "unknown";

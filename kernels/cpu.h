@@ -6,15 +6,22 @@
 
 #include "base/status.h"
 
-/* Levels in increasing order; each includes the ones before it on its architecture. */
+/* Levels in increasing order; each includes the ones before it on its architecture, and
+ * every CPU has the first. */
 typedef enum tern_level {
     TERN_LEVEL_SCALAR,     /* plain C, any CPU */
     TERN_LEVEL_AVX2,       /* AVX2 + FMA + F16C */
     TERN_LEVEL_AVX512VNNI, /* AVX-512 F/BW/DQ/VL + VNNI */
+    TERN_LEVEL_NEON,       /* Advanced SIMD: every AArch64 */
+    TERN_LEVEL_NEONDOT,    /* and its dot product instructions */
     TERN_LEVEL_COUNT
 } tern_level;
 
-const char *tern_level_name(tern_level l); /* "scalar", "avx2", "avx512vnni" */
+const char *
+tern_level_name(tern_level l); /* "scalar", "avx2", "avx512vnni", "neon"... */
+
+/* Whether a CPU whose best level is `best` has l as well. */
+bool tern_level_within(tern_level l, tern_level best);
 
 /* The best level that both the CPU and the operating system (saved registers) offer. */
 tern_level tern_level_best(void);
@@ -29,7 +36,7 @@ tern_status tern_kernels_init(void);
  * whose program need not know that there is a choice. Any thread may call it. */
 tern_status tern_kernels_want(void);
 
-/* Translate a name; TERN_EARG if it is unknown or above `best`. */
+/* Translate a name; TERN_EARG if it is unknown or not within `best`. */
 tern_status tern_level_parse(const char *name, tern_level best, tern_level *level);
 
 /* For tests: use this level from now on. TERN_EARG if this CPU lacks it. */
@@ -43,13 +50,16 @@ tern_level tern_kernels_level(void);
 void tern_threads_set(int n);
 int tern_threads(void);
 
-/* What CPUID and the operating system say; all false on other architectures. */
+/* What CPUID (or on AArch64 the kernel) and the operating system say; all false on
+ * other architectures. */
 typedef struct tern_cpu_features {
     bool amd;     /* vendor AMD or Hygon */
     bool avx2;    /* AVX2, FMA and F16C, with the OS saving the registers */
     bool avx512;  /* also AVX-512 F, CD, BW, DQ and VL */
     bool vnni;    /* also AVX-512 VNNI */
     bool l2_size; /* leaf 0x80000006 tells the size of the second level cache */
+    bool neon;    /* AArch64: Advanced SIMD */
+    bool dotprod; /* AArch64: sdot and udot */
 } tern_cpu_features;
 
 tern_cpu_features tern_cpu_query(void);

@@ -14,6 +14,11 @@ void tern_float_kernels_use(tern_level l)
         tern_float_active = &tern_float_avx2;
         return;
     }
+#elif defined(__aarch64__)
+    if (l >= TERN_LEVEL_NEON) {
+        tern_float_active = &tern_float_neon;
+        return;
+    }
 #endif
     (void)l;
     tern_float_active = &tern_float_scalar;

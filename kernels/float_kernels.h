@@ -120,6 +120,7 @@ typedef struct tern_float_kernels {
 extern const tern_float_kernels tern_float_scalar;
 extern const tern_float_kernels tern_float_avx2;   /* x86-64 only */
 extern const tern_float_kernels tern_float_avx512; /* x86-64 only */
+extern const tern_float_kernels tern_float_neon;   /* AArch64 only */
 
 /* The table in use: scalar until tern_float_kernels_use() says otherwise. */
 extern const tern_float_kernels *tern_float_active;

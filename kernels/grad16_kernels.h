@@ -79,6 +79,7 @@ extern const tern_grad16_kernels *tern_grad16_active; /* scalar at first */
 extern const tern_grad16_kernels tern_grad16_scalar;
 extern const tern_grad16_kernels tern_grad16_avx2;   /* x86-64 only */
 extern const tern_grad16_kernels tern_grad16_avx512; /* x86-64 only */
+extern const tern_grad16_kernels tern_grad16_neon;   /* AArch64 only */
 
 void tern_grad16_kernels_use(tern_level l);
 

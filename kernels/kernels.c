@@ -24,6 +24,9 @@ static void use(tern_level l)
 #if defined(__x86_64__)
     if (l >= TERN_LEVEL_AVX2) tern_kernels_upgrade_avx2(&table);
     if (l >= TERN_LEVEL_AVX512VNNI) tern_kernels_upgrade_avx512vnni(&table);
+#elif defined(__aarch64__)
+    if (l >= TERN_LEVEL_NEON) tern_kernels_upgrade_neon(&table);
+    if (l >= TERN_LEVEL_NEONDOT) tern_kernels_upgrade_neondot(&table);
 #endif
     tern_kernels_active = &table;
     tern_float_kernels_use(l);
@@ -39,8 +42,9 @@ static void list_levels(tern_level best, char *text, size_t bytes)
     size_t used = 0;
     text[0] = '\0';
     for (int l = 0; l <= (int)best && used < bytes; l++)
-        used += (size_t)snprintf(text + used, bytes - used, "%s%s", l ? ", " : "",
-                                 tern_level_name((tern_level)l));
+        if (tern_level_within((tern_level)l, best))
+            used += (size_t)snprintf(text + used, bytes - used, "%s%s", l ? ", " : "",
+                                     tern_level_name((tern_level)l));
 }
 
 tern_status tern_level_parse(const char *name, tern_level best, tern_level *level)
@@ -49,7 +53,7 @@ tern_status tern_level_parse(const char *name, tern_level best, tern_level *leve
     list_levels(best, possible, sizeof possible);
     for (int l = 0; l < TERN_LEVEL_COUNT; l++) {
         if (strcmp(name, tern_level_name((tern_level)l)) != 0) continue;
-        if (l > (int)best)
+        if (!tern_level_within((tern_level)l, best))
             return tern_fail(TERN_EARG, "kernel level %s: this CPU lacks it; it has %s",
                              name, possible);
         *level = (tern_level)l;

@@ -73,6 +73,8 @@ extern const tern_kernels tern_kernels_scalar;
 /* Replace the slots that this instruction set does better. */
 void tern_kernels_upgrade_avx2(tern_kernels *k);       /* x86-64 only */
 void tern_kernels_upgrade_avx512vnni(tern_kernels *k); /* x86-64 only */
+void tern_kernels_upgrade_neon(tern_kernels *k);       /* AArch64 only */
+void tern_kernels_upgrade_neondot(tern_kernels *k);    /* AArch64 only */
 
 /* Add the last n elements, element i into lane i % 16, then the lanes in the tree
  * a[l] += a[l + 8], + 4, + 2, + 1. */

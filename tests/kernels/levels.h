@@ -12,12 +12,15 @@
 
 /* for (each level) with that level in use. */
 #define FOR_LEVELS(l)                                                                  \
-    for (int l = 0; l <= (int)tern_level_best() && use_level((tern_level)l); l++)
+    for (int l = 0; l <= (int)tern_level_best(); l++)                                  \
+        if (use_level((tern_level)l))
 
-static inline int use_level(tern_level l)
+/* Use this level; false if the CPU lacks it. */
+static inline bool use_level(tern_level l)
 {
+    if (!tern_level_within(l, tern_level_best())) return false;
     cr_assert(eq(int, tern_kernels_force(l), TERN_OK));
-    return 1;
+    return true;
 }
 
 enum { GUARD_BYTES = 64, GUARD_VALUE = 0xa5 };

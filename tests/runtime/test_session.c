@@ -203,6 +203,7 @@ static void same_everywhere(const tern_spec *spec, uint32_t linear, uint32_t emb
     float *want = in_pieces(m, ids, n, whole, 1);
     const tern_level best = tern_level_best();
     for (int level = 0; level <= (int)best; level++) {
+        if (!tern_level_within((tern_level)level, best)) continue;
         MUST(tern_kernels_force((tern_level)level));
         same_bits(m, ids, n, want, tern_level_name((tern_level)level));
     }

@@ -1,0 +1,230 @@
+/* neon.c - the integer kernels for the 128-bit registers that every AArch64 has (4
+ * floats, 16 bytes). Where the CPU has the dot product as well, neondot.c replaces the
+ * product. */
+#include <arm_neon.h>
+#include <string.h>
+
+#include "kernels/kernels.h"
+#include "kernels/neon_product.h"
+#include "kernels/unroll.h"
+
+static float absmax(const float *x, size_t n)
+{
+    float32x4_t max = vdupq_n_f32(0.0f);
+    size_t i = 0;
+    for (; i + 4 <= n; i += 4) {
+        const float32x4_t a = vabsq_f32(vld1q_f32(x + i));
+        max = vbslq_f32(vcgtq_f32(a, max), a, max); /* false for NaN */
+    }
+    const float rest = tern_kernels_scalar.absmax(x + i, n - i), most = vmaxvq_f32(max);
+    return rest > most ? rest : most;
+}
+
+static int32_t quantize(const float *x, float s, size_t n, int8_t *q)
+{
+    const float32x4_t least = vdupq_n_f32(-128.0f);
+    int32x4_t sum = vdupq_n_s32(0);
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        int32x4_t v[2];
+        TERN_UNROLLED (h, 2) {
+            const float32x4_t scaled = vmulq_n_f32(vld1q_f32(x + i + 4 * h), s);
+            /* fcvtns rounds half to even and makes 0 of NaN, which is not allowed. */
+            v[h] = vcvtnq_s32_f32(vmaxnmq_f32(scaled, least));
+        }
+        const int8x8_t c = vqmovn_s16(vqmovn_high_s32(vqmovn_s32(v[0]), v[1]));
+        vst1_s8(q + i, c);
+        sum = vpadalq_s16(sum, vmovl_s8(c));
+    }
+    return vaddvq_s32(sum) + tern_kernels_scalar.quantize(x + i, s, n - i, q + i);
+}
+
+static void dequantize(const int8_t *q, float s, size_t n, float *y)
+{
+    const float32x4_t scale = vdupq_n_f32(s);
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        const int16x8_t c = vmovl_s8(vld1_s8(q + i));
+        const float32x4_t low = vcvtq_f32_s32(vmovl_s16(vget_low_s16(c)));
+        const float32x4_t high = vcvtq_f32_s32(vmovl_high_s16(c));
+        vst1q_f32(y + i, vdivq_f32(low, scale));
+        vst1q_f32(y + i + 4, vdivq_f32(high, scale));
+    }
+    tern_kernels_scalar.dequantize(q + i, s, n - i, y + i);
+}
+
+static double abs_sum(const float *w, size_t n)
+{
+    float64x2_t sum[8];
+    TERN_UNROLLED (l, 8) sum[l] = vdupq_n_f64(0.0);
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16)
+        TERN_UNROLLED (l, 4) {
+            const float32x4_t x = vabsq_f32(vld1q_f32(w + i + 4 * l));
+            sum[2 * l] = vaddq_f64(sum[2 * l], vcvt_f64_f32(vget_low_f32(x)));
+            sum[2 * l + 1] = vaddq_f64(sum[2 * l + 1], vcvt_high_f64_f32(x));
+        }
+    double lane[16];
+    TERN_UNROLLED (l, 8) vst1q_f64(lane + 2 * l, sum[l]);
+    return tern_abs_sum_finish(lane, w + i, n - i);
+}
+
+/* t = (x > half) - (x < -half) of 4 weights. */
+static inline int32x4_t signs(const float *x, float32x4_t half)
+{
+    const float32x4_t v = vld1q_f32(x);
+    const uint32x4_t above = vcgtq_f32(v, half), below = vcltq_f32(v, vnegq_f32(half));
+    /* the comparisons give -1 */
+    return vreinterpretq_s32_u32(vsubq_u32(below, above));
+}
+
+/* The 4 bytes of one row of a tile, from 16 weights. */
+static inline void pack_word(const float *x, float32x4_t half, uint8_t *word)
+{
+    static const int8_t shifts[16] = {0, 0, 0, 0, 2, 2, 2, 2, 4, 4, 4, 4, 6, 6, 6, 6};
+    const int16x8_t low =
+        vcombine_s16(vmovn_s32(signs(x, half)), vmovn_s32(signs(x + 4, half)));
+    const int16x8_t high =
+        vcombine_s16(vmovn_s32(signs(x + 8, half)), vmovn_s32(signs(x + 12, half)));
+    const int8x16_t t = vcombine_s8(vmovn_s16(low), vmovn_s16(high));
+    const uint8x16_t u =
+        vshlq_u8(vreinterpretq_u8_s8(vaddq_s8(t, vdupq_n_s8(1))), vld1q_s8(shifts));
+    const uint8x8_t both = vorr_u8(vget_low_u8(u), vget_high_u8(u));
+    const uint64_t eight = vget_lane_u64(vreinterpret_u64_u8(both), 0);
+    const uint32_t four = (uint32_t)(eight | eight >> 32);
+    memcpy(word, &four, sizeof four);
+}
+
+static void pack(const float *w, size_t ld, size_t rows, size_t cols, float half,
+                 uint8_t *tiles)
+{
+    const float32x4_t h = vdupq_n_f32(half);
+    const size_t whole = cols / TERN_TILE_COLS, rest = cols % TERN_TILE_COLS;
+    const size_t count = whole + (rest != 0);
+    if (rows < TERN_PANEL_ROWS) memset(tiles, TERN_TILE_ZERO, count * TERN_TILE_BYTES);
+    for (size_t r = 0; r < rows; r++) {
+        const float *x = w + r * ld;
+        uint8_t *word = tiles + 4 * r;
+        for (size_t c = 0; c < whole; c++, x += 16, word += TERN_TILE_BYTES)
+            pack_word(x, h, word);
+        if (rest) {
+            float last[TERN_TILE_COLS] = {0};
+            memcpy(last, x, rest * sizeof *x);
+            pack_word(last, h, word);
+        }
+    }
+}
+
+static void expand(const uint8_t *tiles, size_t r, size_t cols, float *t)
+{
+    /* Column 4j + b of a tile stands in byte b at bit 2j: shifts to the right. */
+    static const int32_t bytes[4] = {0, -8, -16, -24};
+    const uint32x4_t three = vdupq_n_u32(3);
+    const int32x4_t one = vdupq_n_s32(1);
+    const uint8_t *word = tiles + 4 * r;
+    size_t c = 0;
+    for (; c + 16 <= cols; c += 16, word += TERN_TILE_BYTES) {
+        uint32_t four;
+        memcpy(&four, word, sizeof four);
+        int32x4_t shift = vld1q_s32(bytes);
+        TERN_UNROLLED (j, 4) {
+            const uint32x4_t u = vandq_u32(vshlq_u32(vdupq_n_u32(four), shift), three);
+            const int32x4_t v = vsubq_s32(vreinterpretq_s32_u32(u), one);
+            vst1q_f32(t + c + 4 * j, vcvtq_f32_s32(v));
+            shift = vsubq_s32(shift, vdupq_n_s32(2));
+        }
+    }
+    tern_kernels_scalar.expand(tiles + c / 16 * TERN_TILE_BYTES, r, cols - c, t + c);
+}
+
+/* --- the product ---
+ *
+ * smlal and smlal2 multiply the halves of a register of codes (neon_product.h) with 4
+ * activations broadcast and add the products to 16 sums of 16 bits, one for each code.
+ * With u in 0..2 and q in -128..127 a product lies in -256..254, so 128 of them can be
+ * added in 16 bits; 31 tiles are 124. Then each row's four sums are added into 32. */
+enum { ROW_CHUNK = 192, GROUP = 2, SHORT_SUM_TILES = 31 };
+
+static inline int8x16_t broadcast4(const int8_t *q)
+{
+    int32_t four;
+    memcpy(&four, q, sizeof four);
+    return vreinterpretq_s8_s32(vdupq_n_s32(four));
+}
+
+/* One tile: words[r][2g] and [2g + 1] are the sums of quarter g. */
+TERN_INLINE void short_step(const int8_t *q, size_t stride, const uint8_t *tile,
+                            int rows, int16x8_t words[][2 * QUARTERS])
+{
+    int8x16_t x[GROUP][4];
+    TERN_UNROLLED (r, rows)
+        TERN_UNROLLED (j, 4) x[r][j] = broadcast4(q + (size_t)r * stride + 4 * j);
+    TERN_UNROLLED (g, QUARTERS) {
+        const uint8x16_t t = vld1q_u8(tile + 16 * g);
+        TERN_UNROLLED (j, 4) {
+            const int8x16_t u = neon_unpacked(t, j);
+            TERN_UNROLLED (r, rows) {
+                int16x8_t *w = words[r] + 2 * g;
+                w[0] = vmlal_s8(w[0], vget_low_s8(u), vget_low_s8(x[r][j]));
+                w[1] = vmlal_high_s8(w[1], u, x[r][j]);
+            }
+        }
+    }
+}
+
+TERN_INLINE void short_sums(const int8_t *q, size_t stride, const uint8_t *tile,
+                            size_t tiles, int rows, int32x4_t sum[][QUARTERS])
+{
+    int16x8_t words[GROUP][2 * QUARTERS];
+    TERN_UNROLLED (r, rows)
+        TERN_UNROLLED (i, 2 * QUARTERS) words[r][i] = vdupq_n_s16(0);
+    for (size_t c = 0; c < tiles; c++, q += TERN_TILE_COLS, tile += TERN_TILE_BYTES)
+        short_step(q, stride, tile, rows, words);
+    TERN_UNROLLED (r, rows)
+        TERN_UNROLLED (g, QUARTERS) {
+            const int32x4_t low = vpaddlq_s16(words[r][2 * g]);
+            const int32x4_t high = vpaddlq_s16(words[r][2 * g + 1]);
+            sum[r][g] = vaddq_s32(sum[r][g], vpaddq_s32(low, high));
+        }
+}
+
+TERN_INLINE void group(const tern_matmul_block *b, size_t row, size_t panel, int rows)
+{
+    int32x4_t sum[GROUP][QUARTERS];
+    TERN_UNROLLED (r, rows)
+        TERN_UNROLLED (g, QUARTERS) sum[r][g] = vdupq_n_s32(-b->sum[row + (size_t)r]);
+    const int8_t *q = b->q + row * b->stride;
+    const uint8_t *tile = b->codes + panel * b->tiles * TERN_TILE_BYTES;
+    for (size_t c = 0; c < b->tiles; c += SHORT_SUM_TILES) {
+        const size_t left = b->tiles - c;
+        short_sums(q + c * TERN_TILE_COLS, b->stride, tile + c * TERN_TILE_BYTES,
+                   left < SHORT_SUM_TILES ? left : SHORT_SUM_TILES, rows, sum);
+    }
+    TERN_UNROLLED (r, rows) neon_finish(b, row + (size_t)r, panel, sum[r]);
+}
+
+static void matmul(const tern_matmul_block *b)
+{
+    const size_t panels = (b->outputs + TERN_PANEL_ROWS - 1) / TERN_PANEL_ROWS;
+    /* A chunk of activations stays in the second level cache, the codes of a panel in
+     * the first, while every row of the chunk meets them. */
+    for (size_t row0 = 0; row0 < b->rows; row0 += ROW_CHUNK) {
+        const size_t end = row0 + ROW_CHUNK < b->rows ? row0 + ROW_CHUNK : b->rows;
+        for (size_t p = 0; p < panels; p++) {
+            size_t row = row0;
+            for (; row + GROUP <= end; row += GROUP) group(b, row, p, GROUP);
+            if (row < end) group(b, row, p, 1);
+        }
+    }
+}
+
+void tern_kernels_upgrade_neon(tern_kernels *k)
+{
+    k->absmax = absmax;
+    k->quantize = quantize;
+    k->dequantize = dequantize;
+    k->abs_sum = abs_sum;
+    k->pack = pack;
+    k->expand = expand;
+    k->matmul = matmul;
+}
