@@ -12,6 +12,8 @@ libhdf5-dev libcyaml-dev libyaml-dev libxxhash-dev libopenblas-openmp-dev"
 if [ "${1:-}" = "--test" ]; then
     packages="$packages git clang clang-format libclang-rt-14-dev libomp-14-dev
 libcriterion-dev libsimde-dev python3-h5py hdf5-tools"
+    # For AArch64, cross-compiled: the libraries come by scripts/aarch64-sysroot.sh.
+    [ "$(uname -m)" != x86_64 ] || packages="$packages gcc-aarch64-linux-gnu qemu-user"
 fi
 
 missing=""

@@ -3,8 +3,9 @@
 #
 # Builds under build-test/: gcc Release with warnings as errors; the runtime alone, without
 # OpenBLAS, HDF5 and the training wing; the same as one static program, and two threads of
-# it under ThreadSanitizer; clang with Address- and UndefinedBehaviorSanitizer, where a
-# leak fails the run. The last thing printed is ctest's count.
+# it under ThreadSanitizer; the same for AArch64, under an emulator; clang with Address-
+# and UndefinedBehaviorSanitizer, where a leak fails the run. The last thing printed is
+# ctest's count.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/install-deps.sh --test
@@ -59,6 +60,18 @@ build thread -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=RelWithDebInfo \
 # One OpenMP thread for each session: how OpenMP's own wait for each other is not seen.
 OMP_NUM_THREADS=1 TSAN_OPTIONS="halt_on_error=1" \
     "$out/thread/tests/threads" "$out/thread/threads.gguf"
+
+step "aarch64, cross-compiled, under qemu"
+if [ "$(uname -m)" != x86_64 ]; then
+    echo "skipped: this machine is no x86-64"
+elif ! scripts/aarch64-sysroot.sh "$out/aarch64-sysroot"; then
+    echo "skipped: no AArch64 packages from this machine's sources"
+else
+    build aarch64 -DCMAKE_BUILD_TYPE=Release -DTERN_RUNTIME_ONLY=ON \
+        -DCMAKE_TOOLCHAIN_FILE=cmake/aarch64-linux-gnu.cmake \
+        -DTERN_SYSROOT="$PWD/$out/aarch64-sysroot"
+    TERN_TRAINER=$PWD/$out/release/cli/tern quietly aarch64 -E '^lint'
+fi
 
 step "clang, AddressSanitizer and UndefinedBehaviorSanitizer"
 build sanitize -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=RelWithDebInfo \

@@ -1,6 +1,22 @@
 # programs.cmake - tests that are scripts: lints, and the built program used as its user
 # would. Each script gets the program's path in TERN, of one that makes a small model in
 # TERN_TOY, and exits 77 to be skipped.
+
+# The path of a target; when cross-compiling, of one word that runs it under the emulator.
+function(tern_runnable target out)
+  set(path $<TARGET_FILE:${target}>)
+  if(CMAKE_CROSSCOMPILING)
+    set(path ${CMAKE_CURRENT_BINARY_DIR}/run-${target})
+    string(REPLACE ";" " " emulator "${CMAKE_CROSSCOMPILING_EMULATOR}")
+    file(GENERATE OUTPUT ${path}
+         CONTENT "#!/bin/sh\nexec ${emulator} $<TARGET_FILE:${target}> \"$@\"\n"
+         FILE_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE)
+  endif()
+  set(${out} ${path} PARENT_SCOPE)
+endfunction()
+tern_runnable(tern TERN_PROGRAM)
+tern_runnable(toy_model TERN_TOY_MODEL)
+
 function(tern_script_test name script)
   cmake_parse_arguments(ARG "" "TIMEOUT" "LABELS" ${ARGN})
   add_test(NAME ${name} COMMAND bash ${CMAKE_CURRENT_SOURCE_DIR}/${script})
@@ -9,7 +25,7 @@ function(tern_script_test name script)
   endif()
   set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} SKIP_RETURN_CODE 77
     LABELS "${ARG_LABELS}"
-    ENVIRONMENT "TERN=$<TARGET_FILE:tern>;TERN_TOY=$<TARGET_FILE:toy_model>;TERN_BUILD=${CMAKE_BINARY_DIR};CC=${CMAKE_C_COMPILER};CFLAGS=${TERN_SANITIZER_FLAGS};OMP_NUM_THREADS=2;OMP_WAIT_POLICY=passive;TERN_SOURCE=${CMAKE_SOURCE_DIR}")
+    ENVIRONMENT "TERN=${TERN_PROGRAM};TERN_TOY=${TERN_TOY_MODEL};TERN_BUILD=${CMAKE_BINARY_DIR};CC=${CMAKE_C_COMPILER};CFLAGS=${TERN_SANITIZER_FLAGS};OMP_NUM_THREADS=2;OMP_WAIT_POLICY=passive;TERN_SOURCE=${CMAKE_SOURCE_DIR}")
 endfunction()
 
 tern_script_test(lint.includes lint/includes.sh)
