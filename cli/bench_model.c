@@ -18,6 +18,7 @@
 #include "cli/bench.h"
 #include "cli/cli.h"
 #include "cli/machine.h"
+#include "formats/gguf.h"
 #include "kernels/cpu.h"
 #include "runtime/runtime.h"
 
