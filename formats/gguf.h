@@ -105,6 +105,7 @@ tern_status tern_gguf_get_array(const tern_gguf *g, const char *key,
 /* Element i of an array of strings / integers (checked by get_array before). */
 tern_gguf_string tern_gguf_array_string(const tern_gguf *g, const char *key, size_t i);
 int64_t tern_gguf_array_int(const tern_gguf *g, const char *key, size_t i);
+float tern_gguf_array_f32(const tern_gguf *g, const char *key, size_t i); /* of F32 */
 
 /* --- writing: keys, then tensors in order, atomically --- */
 
@@ -121,6 +122,8 @@ void tern_gguf_put_string(tern_gguf_writer *w, const char *key, const char *v);
 void tern_gguf_put_strings(tern_gguf_writer *w, const char *key, const char *const *v,
                            size_t count);
 void tern_gguf_put_i32s(tern_gguf_writer *w, const char *key, const int32_t *v,
+                        size_t count);
+void tern_gguf_put_f32s(tern_gguf_writer *w, const char *key, const float *v,
                         size_t count);
 
 /* Declare a tensor (cols contiguous; rows = 0 for a vector of cols). Its bytes are

@@ -701,6 +701,13 @@ int64_t tern_gguf_array_int(const tern_gguf *g, const char *name, size_t i)
     return int_at(v, i);
 }
 
+float tern_gguf_array_f32(const tern_gguf *g, const char *name, size_t i)
+{
+    const value *v = find_value(g, name);
+    assert(v && v->is_array && v->type == TERN_GGUF_F32 && i < v->count);
+    return (float)float_at(v, i);
+}
+
 tern_gguf_type tern_gguf_key_type(const tern_gguf *g, size_t i)
 {
     assert(i < g->key_count);

@@ -192,6 +192,14 @@ void tern_gguf_put_i32s(tern_gguf_writer *w, const char *key, const int32_t *v,
     for (size_t i = 0; i < count; i++) put_int(w, &w->keys, (uint32_t)v[i], 4);
 }
 
+void tern_gguf_put_f32s(tern_gguf_writer *w, const char *key, const float *v,
+                        size_t count)
+{
+    if (!begin_key(w, key, TERN_GGUF_ARRAY)) return;
+    begin_array(w, TERN_GGUF_F32, count);
+    for (size_t i = 0; i < count; i++) put_int(w, &w->keys, tern_float_bits(v[i]), 4);
+}
+
 /* --- tensors --- */
 
 static void check_tensor(tern_gguf_writer *w, const promise *t, size_t name_bytes)
