@@ -228,7 +228,8 @@ static tern_status write_token(const options *o, const tern_runtime *m, tern_wri
                                const output *out, int32_t id, figures *f, bool *done)
 {
     size_t bytes;
-    const char *piece = tern_runtime_piece(m, id, &bytes);
+    const int32_t before = w->count > 0 ? w->ids[w->count - 1] : -1;
+    const char *piece = tern_runtime_piece_after(m, before, id, &bytes);
     TERN_TRY(emit(out, piece, bytes));
     f->written++;
     *done = true;
@@ -248,7 +249,6 @@ static tern_status write_text(const options *o, const tern_runtime *m, tern_writ
 {
     const volatile sig_atomic_t *stop = tern_signals_catch();
     const int64_t vocab = tern_runtime_vocab(m);
-    const int32_t end = tern_runtime_end_of_text(m);
     tern_sampler sampler = o->sampler;
     void *scratch = malloc(tern_sample_scratch(vocab));
     if (!scratch) return tern_fail(TERN_EMEM, "out of memory");
@@ -258,7 +258,7 @@ static tern_status write_text(const options *o, const tern_runtime *m, tern_writ
         const size_t recent = w->count < RECENT ? (size_t)w->count : RECENT;
         const int32_t id = tern_sample(&sampler, w->logits, vocab,
                                        w->ids + w->count - recent, recent, scratch);
-        done = *stop || (id == end && !o->ignore_end);
+        done = *stop || (!o->ignore_end && tern_runtime_ends_text(m, id));
         if (done)
             f->finish = *stop ? FINISH_INTERRUPTED : FINISH_STOP;
         else
@@ -289,21 +289,23 @@ static tern_status read_prompt(const options *o, prompt *out)
     return TERN_OK;
 }
 
-/* An empty prompt starts where documents start: after an end of document, or a line. */
+/* An empty prompt starts where documents start: at the token that begins them, after an
+ * end of document, or at a line. */
 static tern_status encode_prompt(const options *o, const prompt *p,
                                  const tern_runtime *m, int32_t **ids, size_t *count)
 {
-    const int32_t end = tern_runtime_end_of_text(m);
-    if (p->bytes == 0 && end >= 0) {
+    const int32_t begin = tern_runtime_begin_of_text(m);
+    const int32_t start = begin >= 0 ? begin : tern_runtime_end_of_text(m);
+    if (p->bytes == 0 && start >= 0) {
         int32_t *one = malloc(sizeof *one);
         if (!one) return tern_fail(TERN_EMEM, "out of memory");
-        *one = end;
+        *one = start;
         *ids = one;
         *count = 1;
         return TERN_OK;
     }
-    const tern_status s = tern_runtime_encode(
-        m, p->bytes ? p->text : "\n", p->bytes ? p->bytes : 1, false, ids, count);
+    const tern_status s = tern_runtime_encode_prompt(
+        m, p->bytes ? p->text : "\n", p->bytes ? p->bytes : 1, ids, count);
     return s == TERN_OK ? s
                         : tern_fail_in(s, o->prompt_file ? o->prompt_file : "--prompt");
 }

@@ -20,8 +20,9 @@ static tern_status read_text(const char *path, const tern_tokenizer *t,
     tern_ids ids = {0};
     TERN_TRY(tern_text_check(path));
     TERN_TRY(tern_map_open(path, &m));
-    const tern_status s =
-        tern_tokenizer_encode(t, (const char *)m.data, m.bytes, true, &ids);
+    tern_status s = tern_tokenizer_begin_ids(t, &ids);
+    if (s == TERN_OK)
+        s = tern_tokenizer_encode(t, (const char *)m.data, m.bytes, true, &ids);
     tern_map_close(&m);
     if (s != TERN_OK) {
         free(ids.data);
@@ -105,7 +106,7 @@ tern_status tern_heldout_open(const char *path, const char *model,
     }
     for (int64_t i = 1; i < h.count; i++) {
         size_t bytes;
-        (void)tern_tokenizer_piece(t, h.ids[i], &bytes);
+        (void)tern_tokenizer_piece_after(t, h.ids[i - 1], h.ids[i], &bytes);
         h.bytes += (int64_t)bytes;
     }
     *out = h;

@@ -4,8 +4,9 @@
  * quadratic, and fastest up to some forty bytes. A long one is a doubly linked list of
  * symbols and a heap of (rank, position), so that equal ranks are taken from left to
  * right as the array does. Entries of the heap are not removed when a neighbour
- * changes: one is stale if the two symbols at its position are no longer the pair of
- * its rank. */
+ * changes: one is stale if the two symbols at its position no longer have its rank.
+ * Several pairs may share a rank (SentencePiece ranks what a merge makes), so what a
+ * pair becomes is looked up again and not kept by rank. */
 #include "data/bpe.h"
 
 #include <stdbool.h>
@@ -30,7 +31,7 @@ static size_t merge_short(const tern_tokenizer *t, int32_t *ids, size_t n)
         for (size_t i = 1; i + 1 < n; i++)
             if (rank[i] < rank[best]) best = i;
         if (rank[best] == NONE) break;
-        ids[best] = t->merges[rank[best]].result;
+        ids[best] = tern_merge_find(t, ids[best], ids[best + 1])->result;
         n--;
         for (size_t i = best + 1; i < n; i++) ids[i] = ids[i + 1];
         for (size_t i = best + 1; i + 1 < n; i++) rank[i] = rank[i + 1];
@@ -94,10 +95,10 @@ static bool merge_long(const tern_tokenizer *t, tern_bpe_scratch *s, size_t *cou
         if (!queue(t, s, i)) return false;
     while (s->heap_count > 0) {
         const uint64_t entry = heap_pop(s);
-        const tern_merge *m = &t->merges[entry >> 32];
         const uint32_t at = (uint32_t)entry, after = s->next[at];
-        if (s->ids[at] != m->left || after == NOWHERE || s->ids[after] != m->right)
-            continue;
+        if (s->ids[at] < 0 || after == NOWHERE) continue;
+        const tern_merge_slot *m = tern_merge_find(t, s->ids[at], s->ids[after]);
+        if (m->rank < 0 || (uint64_t)m->rank != entry >> 32) continue;
         s->ids[at] = m->result;
         s->ids[after] = -1; /* gone: no rank has this left part */
         s->next[at] = s->next[after];
@@ -111,10 +112,10 @@ static bool merge_long(const tern_tokenizer *t, tern_bpe_scratch *s, size_t *cou
     return true;
 }
 
-static bool reserve(tern_bpe_scratch *s, size_t bytes)
+static bool reserve(tern_bpe_scratch *s, size_t count)
 {
-    if (bytes <= s->cap) return true;
-    const size_t cap = bytes + bytes / 2 + SHORT;
+    if (count <= s->cap) return true;
+    const size_t cap = count + count / 2 + SHORT;
     free(s->ids);
     free(s->prev);
     free(s->next);
@@ -125,23 +126,36 @@ static bool reserve(tern_bpe_scratch *s, size_t bytes)
     return s->cap > 0;
 }
 
+static tern_status no_memory(size_t count)
+{
+    return tern_fail(TERN_EMEM, "tokenizer: out of memory for a word of %zu bytes",
+                     count);
+}
+
+tern_status tern_bpe_reserve(tern_bpe_scratch *s, size_t count)
+{
+    if (count >= NOWHERE)
+        return tern_fail(TERN_EARG, "a word of %zu bytes is too long to tokenise",
+                         count);
+    return reserve(s, count) ? TERN_OK : no_memory(count);
+}
+
+tern_status tern_bpe_merge(const tern_tokenizer *t, tern_bpe_scratch *s, size_t *count)
+{
+    if (*count <= SHORT)
+        *count = merge_short(t, s->ids, *count);
+    else if (!merge_long(t, s, count))
+        return no_memory(*count);
+    return TERN_OK;
+}
+
 tern_status tern_bpe_word(const tern_tokenizer *t, const char *word, size_t bytes,
                           tern_bpe_scratch *s, size_t *count)
 {
-    if (bytes >= NOWHERE)
-        return tern_fail(TERN_EARG, "a word of %zu bytes is too long to tokenise",
-                         bytes);
-    if (!reserve(s, bytes))
-        return tern_fail(TERN_EMEM, "tokenizer: out of memory for a word of %zu bytes",
-                         bytes);
+    TERN_TRY(tern_bpe_reserve(s, bytes));
     for (size_t i = 0; i < bytes; i++) s->ids[i] = t->byte_id[(unsigned char)word[i]];
     *count = bytes;
-    if (bytes <= SHORT)
-        *count = merge_short(t, s->ids, bytes);
-    else if (!merge_long(t, s, count))
-        return tern_fail(TERN_EMEM, "tokenizer: out of memory for a word of %zu bytes",
-                         bytes);
-    return TERN_OK;
+    return tern_bpe_merge(t, s, count);
 }
 
 void tern_bpe_scratch_free(tern_bpe_scratch *s)

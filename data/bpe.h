@@ -17,6 +17,12 @@ typedef struct tern_bpe_scratch {
  * TERN_EMEM; TERN_EARG for a word of 4 GiB. */
 tern_status tern_bpe_word(const tern_tokenizer *t, const char *word, size_t bytes,
                           tern_bpe_scratch *scratch, size_t *count);
+/* The two halves of it, for symbols that are not bytes: room for `count` of them in
+ * scratch->ids, and their merges. TERN_EMEM; TERN_EARG for
+ * 2^32 symbols. */
+tern_status tern_bpe_reserve(tern_bpe_scratch *scratch, size_t count);
+tern_status tern_bpe_merge(const tern_tokenizer *t, tern_bpe_scratch *scratch,
+                           size_t *count);
 void tern_bpe_scratch_free(tern_bpe_scratch *scratch);
 
 #endif /* TERN_DATA_BPE_H */

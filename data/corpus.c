@@ -108,6 +108,8 @@ static bool splits_no_token(const tern_tokenizer *t, const char *s, size_t p, si
         return true;
     case TERN_TOK_CHAR:
         return !is_continuation(s[p]);
+    case TERN_TOK_SPM:
+        return tern_tokenizer_parts_at(t, s, p);
     case TERN_TOK_BPE:
         break;
     }

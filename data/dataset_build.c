@@ -20,8 +20,8 @@ typedef struct builder {
     tern_dataset *out; /* in memory; its counts are used in both cases */
     size_t capacity[2];
     XXH3_state_t *hash[2];
-    uint16_t *length; /* bytes of each id's text */
-    void *packed;     /* room for `packable` ids on their way */
+    int32_t before; /* the last id of the file so far; -1 */
+    void *packed;   /* room for `packable` ids on their way */
     size_t packable;
     int64_t total, done; /* bytes of all sources */
 } builder;
@@ -67,6 +67,14 @@ static tern_status append(builder *b, tern_split s, const int32_t *ids, size_t n
     return TERN_OK;
 }
 
+/* The bytes of a file that an id stands for. */
+static int64_t length(const builder *b, int32_t before, int32_t id)
+{
+    size_t bytes;
+    (void)tern_tokenizer_piece_after(b->r->tokenizer, before, id, &bytes);
+    return (int64_t)bytes;
+}
+
 /* Ids of a piece that starts at byte *at of its file: those that end after `border` are
  * for validation. */
 static tern_status append_piece(builder *b, const tern_ids *ids, int64_t border,
@@ -80,11 +88,18 @@ static tern_status append_piece(builder *b, const tern_ids *ids, int64_t border,
         if (!b->packed) return no_memory();
         b->packable = ids->count;
     }
-    while (split < ids->count && end + b->length[ids->data[split]] <= border)
-        end += b->length[ids->data[split++]];
+    for (; split < ids->count; split++) {
+        const int64_t next = end + length(b, b->before, ids->data[split]);
+        if (next > border) break;
+        end = next;
+        b->before = ids->data[split];
+    }
     TERN_TRY(append(b, TERN_TRAIN, ids->data, split, end - *at));
     const int64_t middle = end;
-    for (size_t i = split; i < ids->count; i++) end += b->length[ids->data[i]];
+    for (size_t i = split; i < ids->count; i++) {
+        end += length(b, b->before, ids->data[i]);
+        b->before = ids->data[i];
+    }
     TERN_TRY(append(b, TERN_VAL, ids->data + split, ids->count - split, end - middle));
     *at = end;
     return TERN_OK;
@@ -96,8 +111,10 @@ static tern_status encode(const builder *b, const tern_corpus *c, const char *pa
                           const char *text, size_t bytes, tern_ids *ids)
 {
     ids->count = 0;
-    const tern_status s =
-        tern_tokenizer_encode(b->r->tokenizer, text, bytes, true, ids);
+    const tern_tokenizer *t = b->r->tokenizer;
+    const tern_status s = tern_corpus_offset(c) == 0
+                              ? tern_tokenizer_encode(t, text, bytes, true, ids)
+                              : tern_tokenizer_encode_more(t, text, bytes, true, ids);
     if (s == TERN_OK) return s;
     if (tern_corpus_offset(c) == 0) return tern_fail_in(s, path);
     return tern_fail(s, "%s: in the text from byte %" PRId64 " on: %s", path,
@@ -113,6 +130,7 @@ static tern_status add_pieces(builder *b, tern_corpus *c, const char *path,
     const char *text;
     size_t bytes;
     int64_t at = 0;
+    b->before = -1;
     for (;;) {
         TERN_TRY(tern_corpus_next(c, &text, &bytes));
         if (bytes == 0) break;
@@ -142,23 +160,6 @@ static tern_status add_file(builder *b, const char *path)
 }
 
 /* --- the whole --- */
-
-static tern_status measure_tokens(builder *b)
-{
-    const tern_tokenizer *t = b->r->tokenizer;
-    const int64_t vocab = tern_tokenizer_vocab(t);
-    b->length = calloc((size_t)vocab, sizeof *b->length);
-    if (!b->length) return no_memory();
-    for (int64_t id = 0; id < vocab; id++) {
-        size_t bytes;
-        (void)tern_tokenizer_piece(t, (int32_t)id, &bytes);
-        if (bytes > UINT16_MAX)
-            return tern_fail(TERN_EARG, "token %" PRId64 " is %zu bytes long", id,
-                             bytes);
-        b->length[id] = (uint16_t)bytes;
-    }
-    return TERN_OK;
-}
 
 /* Before the work: are all files there? Also their entropy, if all of them know it. */
 static tern_status survey(builder *b)
@@ -215,7 +216,6 @@ static tern_status add_all(builder *b)
         XXH3_64bits_reset(b->hash[s]);
     }
     TERN_TRY(survey(b));
-    TERN_TRY(measure_tokens(b));
     for (size_t i = 0; i < b->r->count; i++) TERN_TRY(add_file(b, b->r->paths[i]));
     return check_splits(b);
 }
@@ -224,7 +224,6 @@ static void clear(builder *b)
 {
     XXH3_freeState(b->hash[TERN_TRAIN]);
     XXH3_freeState(b->hash[TERN_VAL]);
-    free(b->length);
     free(b->packed);
 }
 

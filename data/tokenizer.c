@@ -70,6 +70,19 @@ const char *tern_tokenizer_piece(const tern_tokenizer *t, int32_t id, size_t *by
     return t->pieces + t->piece_at[id];
 }
 
+const char *tern_tokenizer_piece_after(const tern_tokenizer *t, int32_t before,
+                                       int32_t id, size_t *bytes)
+{
+    const char *piece = tern_tokenizer_piece(t, id, bytes);
+    const bool first = before == -1 || (!t->spm.once && in_range(t, before) &&
+                                        t->role[before] == TERN_ROLE_SPECIAL);
+    if (!t->spm.prefix || !first || *bytes == 0 || *piece != ' ' ||
+        t->role[id] != TERN_ROLE_NORMAL)
+        return piece;
+    --*bytes;
+    return piece + 1;
+}
+
 int64_t tern_tokenizer_vocab(const tern_tokenizer *t)
 {
     return (int64_t)t->texts.count;
@@ -98,7 +111,10 @@ bool tern_tokenizer_is_special(const tern_tokenizer *t, int32_t id)
 int32_t tern_tokenizer_special_id(const tern_tokenizer *t, const char *text)
 {
     const int64_t id = tern_words_find(&t->texts, text, strlen(text));
-    return id >= 0 && t->role[id] != TERN_ROLE_NORMAL ? (int32_t)id : -1;
+    return id >= 0 &&
+                   (t->role[id] == TERN_ROLE_ADDED || t->role[id] == TERN_ROLE_SPECIAL)
+               ? (int32_t)id
+               : -1;
 }
 
 int32_t tern_tokenizer_eos(const tern_tokenizer *t)
@@ -109,11 +125,17 @@ int32_t tern_tokenizer_eos(const tern_tokenizer *t)
         "<|endoftext|>", "<|end_of_text|>", "</s>",    "<eos>",
         "<|eot_id|>",    "<|im_end|>",      "<|end|>", "<end_of_turn>",
     };
+    if (t->eos >= 0) return t->eos;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const int32_t id = tern_tokenizer_special_id(t, names[i]);
         if (id >= 0) return id;
     }
     return -1;
+}
+
+int32_t tern_tokenizer_begin(const tern_tokenizer *t)
+{
+    return t->add_bos ? t->bos : -1;
 }
 
 const char *tern_tokenizer_token_text(const tern_tokenizer *t, int32_t id)
@@ -137,6 +159,8 @@ void tern_tokenizer_describe(const tern_tokenizer *t, char out[64])
         snprintf(out, 64, "byte");
     else if (t->kind == TERN_TOK_CHAR)
         snprintf(out, 64, "char (%zu)", t->texts.count);
+    else if (t->kind == TERN_TOK_SPM)
+        snprintf(out, 64, "sentencepiece (%zu)", t->texts.count);
     else
         snprintf(out, 64, "bpe (%zu, %s)", t->texts.count,
                  t->pretok == TERN_PRETOK_GPT2 ? "gpt-2" : "llama-3");
@@ -159,7 +183,8 @@ tern_status tern_tokenizer_decode(const tern_tokenizer *t, const int32_t *ids,
     size_t used = 0;
     for (size_t i = 0; i < count; i++) {
         if (skip_special && tern_tokenizer_is_special(t, ids[i])) continue;
-        const char *piece = tern_tokenizer_piece(t, ids[i], &n);
+        const int32_t before = i > 0 ? ids[i - 1] : -1;
+        const char *piece = tern_tokenizer_piece_after(t, before, ids[i], &n);
         memcpy(text + used, piece, n);
         used += n;
     }

@@ -1,12 +1,16 @@
 /* tokenizer.h - text to token ids and back.
  *
- * Three kinds share one interface:
+ * Four kinds share one interface:
  *   byte   256 ids, id = byte value; encodes anything, needs no training
  *   char   one id per Unicode code point that the training corpus holds, in increasing
  *          order of code point; text with another character is an error
  *   bpe    byte-level byte-pair encoding (Sennrich et al. 2016; Radford et al. 2019):
  *          a regex cuts text into pre-tokens, and inside each the adjacent pair of
  *          lowest rank is merged until none is left; encodes any bytes
+ *   spm    SentencePiece's BPE (Kudo & Richardson 2018), as Llama 2 has it: characters
+ *          are merged, spaces are written U+2581 and belong to the word behind them, a
+ *          character without a token becomes its bytes; encodes any bytes. It is not
+ *          trained here, only read. See spm.h
  *
  * Special tokens (<|endoftext|>, ...) have ids and exact text. tern_tokenizer_encode()
  * never produces them from text unless asked to, so a corpus cannot forge them.
@@ -35,7 +39,8 @@ typedef struct tern_tokenizer tern_tokenizer;
 typedef enum tern_token_kind {
     TERN_TOK_BYTE,
     TERN_TOK_CHAR,
-    TERN_TOK_BPE
+    TERN_TOK_BPE,
+    TERN_TOK_SPM
 } tern_token_kind;
 
 /* The two pre-tokenizers that GGUF can name ("gpt-2", "llama-bpe"). */
@@ -93,6 +98,8 @@ tern_status tern_tokenizer_new_bpe(const char *const *tokens, size_t vocab,
  * that are not special are recognised in any text, as HF and llama.cpp do. */
 tern_status tern_tokenizer_parse(const char *json, size_t bytes, const char *where,
                                  tern_tokenizer **out);
+/* A file: tokenizer.json, or SentencePiece's tokenizer.model (sentencepiece.h); what is
+ * in it decides, not its name. */
 tern_status tern_tokenizer_load(const char *path, tern_tokenizer **out);
 /* The JSON text, heap string for the caller to free(). */
 tern_status tern_tokenizer_json(const tern_tokenizer *t, char **out);
@@ -113,17 +120,31 @@ typedef struct tern_ids {
 tern_status tern_tokenizer_encode(const tern_tokenizer *t, const char *text,
                                   size_t bytes, bool parse_special, tern_ids *out);
 
+/* The same for a text that goes on from a place that tern_tokenizer_cut() gave. (Only
+ * the spm kind, which begins a text with a space of its own, sees a difference.) */
+tern_status tern_tokenizer_encode_more(const tern_tokenizer *t, const char *text,
+                                       size_t bytes, bool parse_special, tern_ids *out);
+
 /* tern_tokenizer_cut() - where a text that goes on may be cut: the ids of text[0..cut)
- * followed by those of the rest are the ids of the whole, whatever comes after
- * text[bytes). The greatest such place, or one not far before it; 0 if there is none
- * (one long word so far): come again with more text. This is how a file of any size is
- * encoded in pieces. */
+ * followed by those of the rest (tern_tokenizer_encode_more) are the ids of the whole,
+ * whatever comes after text[bytes). The greatest such place, or one not far before it;
+ * 0 if there is none (one long word so far): come again with more text. This is how a
+ * file of any size is encoded in pieces. */
 size_t tern_tokenizer_cut(const tern_tokenizer *t, const char *text, size_t bytes,
                           bool parse_special);
+
+/* For readers that choose their own places (corpus.h), 0 < at: do two words of the spm
+ * kind part at text + at, so far as merges go? */
+bool tern_tokenizer_parts_at(const tern_tokenizer *t, const char *text, size_t at);
 
 /* The bytes of one id (not NUL-terminated, may be part of a UTF-8 character), borrowed.
  * Ids out of range give an empty string. Special tokens give their text. */
 const char *tern_tokenizer_piece(const tern_tokenizer *t, int32_t id, size_t *bytes);
+
+/* The bytes that id adds to a text whose last id is `before`, -1 for the first of a
+ * text: without the space that the spm kind put there itself. */
+const char *tern_tokenizer_piece_after(const tern_tokenizer *t, int32_t before,
+                                       int32_t id, size_t *bytes);
 
 /* Concatenated pieces as a NUL-terminated heap string; skip_special drops specials. */
 tern_status tern_tokenizer_decode(const tern_tokenizer *t, const int32_t *ids,
@@ -136,6 +157,11 @@ tern_pretok tern_tokenizer_pretok(const tern_tokenizer *t);
 bool tern_tokenizer_is_special(const tern_tokenizer *t, int32_t id);
 /* The id of the end of a document ("<|endoftext|>" or its relatives); -1 if none. */
 int32_t tern_tokenizer_eos(const tern_tokenizer *t);
+/* The id that a text begins with when a model of this tokenizer reads it; -1 if there
+ * is none. Encoding does not add it. */
+int32_t tern_tokenizer_begin(const tern_tokenizer *t);
+/* Append it, if there is one. TERN_EMEM. */
+tern_status tern_tokenizer_begin_ids(const tern_tokenizer *t, tern_ids *out);
 /* The id of this exact special text; -1 if there is none. */
 int32_t tern_tokenizer_special_id(const tern_tokenizer *t, const char *text);
 

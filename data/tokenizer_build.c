@@ -4,13 +4,15 @@
  * that are the bytes in order, without merges, are the byte kind; tokens that are one
  * character each, in increasing order, with just the merges that build them from their
  * bytes, are the char kind; anything else is BPE. So a tokenizer keeps its kind through
- * every format that can hold tokens and merges. */
+ * every format that can hold tokens and merges. Only the spm kind is known from the
+ * beginning, and finished elsewhere. */
 #include "data/tokenizer_impl.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "data/alphabet.h"
+#include "data/spm.h"
 #include "data/utf8.h"
 
 static tern_status no_memory(void)
@@ -22,6 +24,8 @@ tern_status tern_tokenizer_draft(tern_tokenizer **out)
 {
     tern_tokenizer *t = calloc(1, sizeof *t);
     if (!t) return no_memory();
+    t->kind = TERN_TOK_BPE; /* to be looked at by finish */
+    t->bos = t->eos = t->spm.unknown = -1;
     *out = t;
     return TERN_OK;
 }
@@ -39,6 +43,7 @@ void tern_tokenizer_free(tern_tokenizer *t)
     free(t->added);
     free(t->merges);
     free(t->slots);
+    free(t->spm.score);
     free(t);
 }
 
@@ -240,25 +245,34 @@ static tern_status resolve_merge(const tern_tokenizer *t, size_t rank, tern_merg
                              i == 0   ? "the left part"
                              : i == 1 ? "the right part"
                                       : "the result");
-    *m = (tern_merge){(int32_t)ids[0], (int32_t)ids[1], (int32_t)ids[2]};
+    *m = (tern_merge){(int32_t)ids[0], (int32_t)ids[1], (int32_t)ids[2], (int32_t)rank};
     return TERN_OK;
 }
 
 static tern_status make_merges(tern_tokenizer *t)
 {
     const size_t n = t->merge_texts.count;
-    t->slot_count = 16;
-    while (t->slot_count < 2 * n) t->slot_count *= 2;
     t->merges = malloc((n + 1) * sizeof *t->merges);
+    if (!t->merges) return no_memory();
+    t->merge_count = n;
+    for (size_t rank = 0; rank < n; rank++)
+        TERN_TRY(resolve_merge(t, rank, &t->merges[rank]));
+    return tern_tokenizer_index_merges(t);
+}
+
+tern_status tern_tokenizer_index_merges(tern_tokenizer *t)
+{
+    t->slot_count = 16;
+    while (t->slot_count < 2 * t->merge_count) t->slot_count *= 2;
     t->slots = malloc(t->slot_count * sizeof *t->slots);
-    if (!t->merges || !t->slots) return no_memory();
+    if (!t->slots) return no_memory();
     for (size_t i = 0; i < t->slot_count; i++) t->slots[i].rank = -1;
-    for (size_t rank = 0; rank < n; rank++) {
-        tern_merge *m = &t->merges[rank];
-        TERN_TRY(resolve_merge(t, rank, m));
-        /* The slot is free: equal pairs would have been equal texts. */
+    for (size_t i = 0; i < t->merge_count; i++) {
+        const tern_merge *m = &t->merges[i];
         const size_t slot = (size_t)(tern_merge_find(t, m->left, m->right) - t->slots);
-        t->slots[slot] = (tern_merge_slot){m->left, m->right, (int32_t)rank, m->result};
+        if (t->slots[slot].rank >= 0)
+            return tern_fail(TERN_EFORMAT, "merge %zu repeats an earlier one", i);
+        t->slots[slot] = (tern_merge_slot){m->left, m->right, m->rank, m->result};
     }
     return TERN_OK;
 }
@@ -277,10 +291,15 @@ static int longer_first(const void *a, const void *b)
     return x->id < y->id ? -1 : 1;
 }
 
+static bool is_added(const tern_tokenizer *t, size_t id)
+{
+    return t->role[id] == TERN_ROLE_ADDED || t->role[id] == TERN_ROLE_SPECIAL;
+}
+
 static tern_status list_added(tern_tokenizer *t)
 {
     size_t n = 0;
-    for (size_t id = 0; id < t->texts.count; id++) n += t->role[id] != TERN_ROLE_NORMAL;
+    for (size_t id = 0; id < t->texts.count; id++) n += is_added(t, id);
     added_text *list = malloc((n + 1) * sizeof *list);
     t->added = malloc((n + 1) * sizeof *t->added);
     if (!list || !t->added) {
@@ -288,7 +307,7 @@ static tern_status list_added(tern_tokenizer *t)
         return no_memory();
     }
     for (size_t id = 0; id < t->texts.count; id++) {
-        if (t->role[id] == TERN_ROLE_NORMAL) continue;
+        if (!is_added(t, id)) continue;
         added_text *a = &list[t->added_count++];
         a->id = (int32_t)id;
         const char *text = tern_words_get(&t->texts, id, &a->bytes);
@@ -304,8 +323,9 @@ static tern_status list_added(tern_tokenizer *t)
 tern_status tern_tokenizer_finish(tern_tokenizer *t)
 {
     if (t->texts.count == 0) return tern_fail(TERN_EFORMAT, "the vocabulary is empty");
-    TERN_TRY(make_pieces(t));
     TERN_TRY(list_added(t));
+    if (t->kind == TERN_TOK_SPM) return tern_spm_finish(t);
+    TERN_TRY(make_pieces(t));
     find_bytes(t);
     bool is_char = false;
     if (!is_byte_kind(t)) TERN_TRY(is_char_kind(t, &is_char));

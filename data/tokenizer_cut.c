@@ -11,7 +11,10 @@
  * end of a word serves if the word does not end in a blank (blanks would be cut
  * differently with nothing behind them) and if no pattern could have looked past the
  * end of what we have: where a word ends depends on one character behind it, or on two
- * letters ('ll). */
+ * letters ('ll).
+ *
+ * The spm kind has no patterns. Its words part before a space, if no token continues
+ * over one; but behind a special token a text begins, which must not be cut off. */
 #include <string.h>
 
 #include "data/tokenizer_impl.h"
@@ -70,7 +73,36 @@ bool tern_added_straddles(const tern_tokenizer *t, const char *text, size_t byte
     return false;
 }
 
+bool tern_special_ends(const tern_tokenizer *t, const char *text, size_t at)
+{
+    for (size_t i = 0; i < t->added_count; i++) {
+        size_t n;
+        const char *added = tern_words_get(&t->texts, (size_t)t->added[i], &n);
+        if (t->role[t->added[i]] == TERN_ROLE_SPECIAL && n <= at &&
+            memcmp(text + at - n, added, n) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* --- places to cut --- */
+
+bool tern_tokenizer_parts_at(const tern_tokenizer *t, const char *text, size_t at)
+{
+    if (!t->spm.words || text[at] != ' ' || text[at - 1] == ' ') return false;
+    if (at >= 3 && memcmp(text + at - 3, "\xe2\x96\x81", 3) == 0) return false;
+    return !tern_special_ends(t, text, at);
+}
+
+static size_t cut_spm(const tern_tokenizer *t, const char *text, size_t bytes,
+                      bool parse_special)
+{
+    for (size_t at = bytes - 1; at > 0; at--)
+        if (tern_tokenizer_parts_at(t, text, at) &&
+            !tern_added_straddles(t, text, bytes, at, parse_special))
+            return at;
+    return 0;
+}
 
 /* Is the character that ends at `end` (> text) blank? A byte that ends no valid
  * character is not. */
@@ -158,6 +190,7 @@ size_t tern_tokenizer_cut(const tern_tokenizer *t, const char *text, size_t byte
                           bool parse_special)
 {
     if (bytes == 0) return 0;
+    if (t->kind == TERN_TOK_SPM) return cut_spm(t, text, bytes, parse_special);
     if (t->kind != TERN_TOK_BPE) return cut_chars(t, text, bytes, parse_special);
     const size_t at = cut_at_space(t, text, bytes, parse_special);
     return at ? at : cut_at_word(t, text, bytes, parse_special);

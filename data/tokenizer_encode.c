@@ -11,6 +11,7 @@
 
 #include "data/alphabet.h"
 #include "data/bpe.h"
+#include "data/spm.h"
 #include "data/tokenizer_impl.h"
 #include "data/utf8.h"
 
@@ -33,6 +34,7 @@ typedef struct encoder {
     unsigned shift; /* 64 - log2(lines) */
     char *alphabet; /* a word in the alphabet, for ignore_merges */
     size_t alphabet_cap;
+    bool prefix; /* spm: a space goes before the next span */
 } encoder;
 
 static tern_status reserve(tern_ids *out, size_t more)
@@ -142,6 +144,12 @@ static tern_status compute_word(encoder *e, const char *word, size_t bytes,
                                 const int32_t **ids, size_t *count, int32_t *whole)
 {
     *whole = -1;
+    if (e->t->kind == TERN_TOK_SPM) {
+        TERN_TRY(tern_spm_symbols(e->t, word, bytes, &e->scratch, count));
+        TERN_TRY(tern_bpe_merge(e->t, &e->scratch, count));
+        *ids = e->scratch.ids;
+        return TERN_OK;
+    }
     if (e->t->ignore_merges) TERN_TRY(whole_word(e, word, bytes, whole));
     *ids = whole;
     *count = 1;
@@ -219,6 +227,38 @@ static tern_status encode_words(encoder *e, const char *s, const char *end)
     }
 }
 
+/* --- spm --- */
+
+/* The word, with a space before it. */
+static tern_status encode_first(encoder *e, const char *word, size_t bytes)
+{
+    char *copy = malloc(bytes + 1);
+    if (!copy) return tern_fail(TERN_EMEM, "tokenizer: out of memory");
+    copy[0] = ' ';
+    memcpy(copy + 1, word, bytes);
+    const char *end = e->end;
+    e->end = copy + bytes + 1;
+    const tern_status s = encode_word(e, copy, bytes + 1);
+    e->end = end;
+    free(copy);
+    return s;
+}
+
+static tern_status encode_spm(encoder *e, const char *s, const char *end)
+{
+    if (e->prefix) {
+        const char *first = tern_spm_word_end(e->t, s, end);
+        TERN_TRY(encode_first(e, s, (size_t)(first - s)));
+        s = first;
+    }
+    while (s < end) {
+        const char *next = tern_spm_word_end(e->t, s, end);
+        TERN_TRY(encode_word(e, s, (size_t)(next - s)));
+        s = next;
+    }
+    return TERN_OK;
+}
+
 /* --- all kinds --- */
 
 static tern_status encode_span(encoder *e, const char *s, const char *end)
@@ -228,21 +268,26 @@ static tern_status encode_span(encoder *e, const char *s, const char *end)
         return encode_bytes(e, s, end);
     case TERN_TOK_CHAR:
         return encode_chars(e, s, end);
+    case TERN_TOK_SPM:
+        return encode_spm(e, s, end);
     default:
         return encode_words(e, s, end);
     }
 }
 
-static tern_status encode_text(encoder *e, bool parse_special)
+static tern_status encode_text(encoder *e, bool parse_special, bool begins)
 {
     for (const char *s = e->text; s < e->end;) {
         int32_t id;
         size_t bytes;
         const char *hit = tern_added_find(e->t, s, e->end, parse_special, &id, &bytes);
-        if (s < hit) TERN_TRY(encode_span(e, s, hit));
+        const bool special = id >= 0 && e->t->role[id] == TERN_ROLE_SPECIAL;
+        e->prefix = begins && e->t->spm.prefix && (s < hit || !special);
+        if (s < hit || e->prefix) TERN_TRY(encode_span(e, s, hit));
         if (id < 0) break;
         TERN_TRY(reserve(e->out, 1));
         e->out->data[e->out->count++] = id;
+        begins = special && !e->t->spm.once;
         s = hit + bytes;
     }
     return TERN_OK;
@@ -259,19 +304,41 @@ static tern_status make_cache(encoder *e, size_t bytes)
     return e->cache ? TERN_OK : tern_fail(TERN_EMEM, "tokenizer: out of memory");
 }
 
-tern_status tern_tokenizer_encode(const tern_tokenizer *t, const char *text,
-                                  size_t bytes, bool parse_special, tern_ids *out)
+static tern_status encode(const tern_tokenizer *t, const char *text, size_t bytes,
+                          bool parse_special, bool begins, tern_ids *out)
 {
     if (bytes == 0) return TERN_OK;
     encoder e = {.t = t, .text = text, .end = text + bytes, .out = out};
+    const bool words = t->kind == TERN_TOK_BPE || t->kind == TERN_TOK_SPM;
     const size_t before = out->count;
     tern_pretok_walk_init(&e.walk, t->pre);
-    tern_status s = t->kind == TERN_TOK_BPE ? make_cache(&e, bytes) : TERN_OK;
-    if (s == TERN_OK) s = encode_text(&e, parse_special);
+    tern_status s = words ? make_cache(&e, bytes) : TERN_OK;
+    if (s == TERN_OK) s = encode_text(&e, parse_special, begins);
     if (s != TERN_OK) out->count = before;
     tern_pretok_walk_free(&e.walk);
     tern_bpe_scratch_free(&e.scratch);
     free(e.cache);
     free(e.alphabet);
     return s;
+}
+
+tern_status tern_tokenizer_encode(const tern_tokenizer *t, const char *text,
+                                  size_t bytes, bool parse_special, tern_ids *out)
+{
+    return encode(t, text, bytes, parse_special, true, out);
+}
+
+tern_status tern_tokenizer_encode_more(const tern_tokenizer *t, const char *text,
+                                       size_t bytes, bool parse_special, tern_ids *out)
+{
+    return encode(t, text, bytes, parse_special, false, out);
+}
+
+tern_status tern_tokenizer_begin_ids(const tern_tokenizer *t, tern_ids *out)
+{
+    const int32_t id = tern_tokenizer_begin(t);
+    if (id < 0) return TERN_OK;
+    TERN_TRY(reserve(out, 1));
+    out->data[out->count++] = id;
+    return TERN_OK;
 }

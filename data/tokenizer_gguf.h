@@ -1,11 +1,13 @@
 /* tokenizer_gguf.h - a tokenizer in the metadata of a GGUF file.
  *
- * The keys are llama.cpp's (tokenizer.ggml.*, model "gpt2", see tokenizer.h for what it
- * makes of them). They hold tokens, merges, roles and the pre-tokenizer, which is all
- * there is to a tokenizer of any kind; only where they do not hold everything is a
- * tokenizer.json put beside them, as the string tern.tokenizer: when the model has more
- * rows than the tokenizer has ids, and when pre-tokenizer and ignore_merges do not go
- * together as they do in llama.cpp.
+ * The keys are llama.cpp's, tokenizer.ggml.*: model "gpt2" (see tokenizer.h for what it
+ * makes of it) has tokens, types, merges and a pre-tokenizer; model "llama", the spm
+ * kind, has tokens, types and scores, and add_space_prefix. Beside them stand
+ * bos_token_id, eos_token_id, unknown_token_id and add_bos_token. That is all there is
+ * to a tokenizer; only where the keys do not hold everything is a tokenizer.json put
+ * beside them, as the string tern.tokenizer: when the model has more rows than the
+ * tokenizer has ids, when pre-tokenizer and ignore_merges do not go together as they do
+ * in llama.cpp, and when merges of the spm kind follow from no scores.
  */
 #ifndef TERN_DATA_TOKENIZER_GGUF_H
 #define TERN_DATA_TOKENIZER_GGUF_H
@@ -14,8 +16,8 @@
 #include "formats/gguf.h"
 
 /* From tern.tokenizer if the file has it, else from tokenizer.ggml.*. TERN_EFORMAT
- * names file and key (missing, or what tern does not read: another model than "gpt2",
- * another pre-tokenizer than "gpt-2" and "llama-bpe"). */
+ * names file and key (missing, or what tern does not read: another model than "gpt2"
+ * and "llama", another pre-tokenizer than "gpt-2" and "llama-bpe"). */
 tern_status tern_tokenizer_from_gguf(const tern_gguf *g, tern_tokenizer **out);
 
 /* Put the keys. rows: of the model's embedding; ids that the tokenizer lacks become

@@ -33,7 +33,7 @@ int main(int argc, char **argv)
     must(tern_runtime_read_tokenizer(model));
     must(tern_session_new(model, 0, &session));
     must(tern_stream_new(NULL, 0, &stream));
-    must(tern_runtime_encode(model, argv[2], strlen(argv[2]), false, &ids, &count));
+    must(tern_runtime_encode_prompt(model, argv[2], strlen(argv[2]), &ids, &count));
     const int64_t vocab = tern_runtime_vocab(model);
     float *logits = malloc((size_t)vocab * sizeof *logits);
     void *scratch = malloc(tern_sample_scratch(vocab));
@@ -42,7 +42,7 @@ int main(int argc, char **argv)
     must(tern_session_eval(session, ids, (int64_t)count, logits));
     while (tern_session_length(session) < tern_session_context(session)) {
         const int32_t id = tern_sample(&sampler, logits, vocab, NULL, 0, scratch);
-        if (id == tern_runtime_end_of_text(model)) break;
+        if (tern_runtime_ends_text(model, id)) break;
         const char *piece = tern_runtime_piece(model, id, &bytes);
         must(tern_stream_push(stream, piece, bytes, &text, &bytes));
         fwrite(text, 1, bytes, stdout);

@@ -7,11 +7,11 @@
  *     tern_runtime_open("model.gguf", &m);
  *     tern_runtime_read_tokenizer(m);
  *     tern_session_new(m, 0, &s);
- *     tern_runtime_encode(m, text, strlen(text), false, &ids, &count);
+ *     tern_runtime_encode_prompt(m, text, strlen(text), &ids, &count);
  *     tern_session_eval(s, ids, count, logits);     // the prompt
  *     for (;;) {
  *         id = tern_sample(&sampler, logits, vocab, NULL, 0, scratch);
- *         if (id == tern_runtime_end_of_text(m)) break;
+ *         if (tern_runtime_ends_text(m, id)) break;
  *         piece = tern_runtime_piece(m, id, &bytes);
  *         tern_session_eval(s, &id, 1, logits);
  *     }
@@ -93,12 +93,25 @@ bool tern_runtime_has_tokenizer(const tern_runtime *m); /* in its file */
 tern_status tern_runtime_encode(const tern_runtime *m, const char *text, size_t bytes,
                                 bool special, int32_t **ids, size_t *count);
 
+/* The same for what a model goes on from: the id that its texts begin with first, where
+ * it has one, and no special ids. */
+tern_status tern_runtime_encode_prompt(const tern_runtime *m, const char *text,
+                                       size_t bytes, int32_t **ids, size_t *count);
+
 /* The bytes of one id, not NUL-terminated; "" for ids that have none. Characters may be
  * cut between two ids: put the pieces together, or let a tern_stream do it. */
 const char *tern_runtime_piece(const tern_runtime *m, int32_t id, size_t *bytes);
+/* The same behind the id `before` (-1: at the start): without the space that some
+ * tokenizers put before a text. */
+const char *tern_runtime_piece_after(const tern_runtime *m, int32_t before, int32_t id,
+                                     size_t *bytes);
 
 /* The id with which a model ends its text; -1 if there is none. */
 int32_t tern_runtime_end_of_text(const tern_runtime *m);
+/* The id that its texts begin with; -1 if there is none. */
+int32_t tern_runtime_begin_of_text(const tern_runtime *m);
+/* Does the text end with this id? The beginning of another text ends it too. */
+bool tern_runtime_ends_text(const tern_runtime *m, int32_t id);
 
 /* --- sessions (session.c) --- */
 

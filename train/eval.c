@@ -66,7 +66,7 @@ static tern_status score(const evaluation *e, const tern_window *w, int64_t coun
         size_t piece;
         if (i % w->time < w->skip) continue;
         *nats += (double)e->losses[i];
-        (void)tern_tokenizer_piece(t, e->next[i], &piece);
+        (void)tern_tokenizer_piece_after(t, e->ids[i], e->next[i], &piece);
         *bytes += (int64_t)piece;
     }
     return TERN_OK;

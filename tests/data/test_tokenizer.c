@@ -120,11 +120,10 @@ static tern_tokenizer *gpt2(void)
     return t;
 }
 
-Test(tokenizer, gpt2_vectors)
+static void expect_vectors(const tern_tokenizer *t)
 {
     static const char between[] = "\n__ggml_vocab_test__\n";
     size_t in_bytes, out_bytes;
-    tern_tokenizer *t = gpt2();
     char *in = read_data("tokenizers/gguf_vocab/ggml-vocab-gpt-2.gguf.inp", &in_bytes);
     char *out =
         read_data("tokenizers/gguf_vocab/ggml-vocab-gpt-2.gguf.out", &out_bytes);
@@ -146,6 +145,18 @@ Test(tokenizer, gpt2_vectors)
     cr_expect(eq(int, texts, 46));
     cr_expect(eq(i32, tern_tokenizer_eos(t), 50256));
     free(in), free(out);
+}
+
+Test(tokenizer, gpt2_vectors)
+{
+    tern_tokenizer *t = gpt2(), *back = NULL;
+    expect_vectors(t);
+    char *json;
+    MUST(tern_tokenizer_json(t, &json));
+    MUST(tern_tokenizer_parse(json, strlen(json), "tokenizer.json", &back));
+    expect_vectors(back);
+    free(json);
+    tern_tokenizer_free(back);
     tern_tokenizer_free(t);
 }
 
@@ -301,6 +312,25 @@ Test(tokenizer, any_bytes_come_back)
         }
         tern_tokenizer_free(t);
     }
+}
+
+/* A megabyte of random bytes, and characters of every plane. */
+Test(tokenizer, a_megabyte_comes_back)
+{
+    enum { N = 1 << 20 };
+    random_text r = {.seed = 16};
+    char *text = malloc(N);
+    for (int which = 0; which < 2; which++) {
+        tern_tokenizer *t = small_bpe((tern_pretok)which);
+        for (size_t i = 0; i < N; i++) text[i] = (char)random_below(&r, 256);
+        expect_round_trip(t, text, N);
+        size_t n = 0;
+        for (uint32_t cp = 1; cp < 0x110000 && n + 4 <= N; cp += 1 + cp % 5)
+            if (cp < 0xd800 || cp > 0xdfff) n += tern_utf8_encode(cp, text + n);
+        expect_round_trip(t, text, n);
+        tern_tokenizer_free(t);
+    }
+    free(text);
 }
 
 /* --- special tokens --- */

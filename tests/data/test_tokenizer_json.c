@@ -213,6 +213,131 @@ Test(tokenizer_json, ignore_merges_is_honoured)
     }
 }
 
+/* Llama 3 writes its post-processor so, and the model reads what it puts first. */
+Test(tokenizer_json, a_template_names_the_first_token)
+{
+    char json[2048];
+    snprintf(json, sizeof json,
+             "{\"added_tokens\":[{\"id\":4,\"content\":\"<b>\",\"special\":true}],"
+             "\"pre_tokenizer\":" BYTE_LEVEL ",\"post_processor\":{\"type\":"
+             "\"Sequence\",\"processors\":[" BYTE_LEVEL ",{\"type\":"
+             "\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"<b>\","
+             "\"type_id\":0}},{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}]}]},"
+             "\"decoder\":" DECODER ",\"model\":" MODEL "}");
+    tern_tokenizer *t = parse(json);
+    cr_expect(eq(i32, tern_tokenizer_begin(t), 4));
+    const int32_t want[] = {2};
+    expect_ids(t, "ab", 2, false, want, 1); /* encoding adds nothing */
+    expect_same_after_json(t);
+    char *again;
+    MUST(tern_tokenizer_json(t, &again));
+    tern_tokenizer_free(t);
+    t = parse(again);
+    cr_expect(eq(i32, tern_tokenizer_begin(t), 4));
+    free(again);
+    tern_tokenizer_free(t);
+}
+
+/* --- SentencePiece's BPE, as Hugging Face writes it --- */
+
+#define MARK "\xe2\x96\x81"
+#define PREPEND "{\"type\":\"Prepend\",\"prepend\":\"" MARK "\"}"
+#define REPLACE                                                                        \
+    "{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},\"content\":\"" MARK "\"}"
+#define BOTH "{\"type\":\"Sequence\",\"normalizers\":[" PREPEND "," REPLACE "]}"
+#define METASPACE(scheme)                                                              \
+    "{\"type\":\"Metaspace\",\"replacement\":\"" MARK                                  \
+    "\",\"prepend_scheme\":\"" scheme "\",\"split\":false}"
+#define SPM_VOCAB                                                                      \
+    "\"vocab\":{\"<unk>\":0,\"a\":1,\"b\":2,\"" MARK "\":3,\"ab\":4,\"" MARK "a\":5}"
+#define SPM_MODEL                                                                      \
+    "{\"type\":\"BPE\",\"unk_token\":\"<unk>\",\"fuse_unk\":true," SPM_VOCAB           \
+    ",\"merges\":[\"a b\",\"" MARK " a\"]}"
+
+static char *spm_file(const char *normalizer, const char *pre, const char *model)
+{
+    char *out = malloc(4096);
+    snprintf(out, 4096,
+             "{\"added_tokens\":[{\"id\":6,\"content\":\"<s>\",\"special\":true}],"
+             "\"normalizer\":%s,\"pre_tokenizer\":%s,\"decoder\":{\"type\":"
+             "\"Metaspace\"},\"model\":%s}",
+             normalizer, pre, model);
+    return out;
+}
+
+static void expect_spm(const char *normalizer, const char *pre, const char *model,
+                       const int32_t *want, size_t count)
+{
+    char *json = spm_file(normalizer, pre, model);
+    tern_tokenizer *t = parse(json);
+    cr_expect(eq(int, tern_tokenizer_kind(t), TERN_TOK_SPM));
+    expect_ids(t, "ab a<s>a\xc3\xa9\xc3\xa9", 12, true, want, count);
+    expect_same_after_json(t);
+    tern_tokenizer_free(t);
+    free(json);
+}
+
+Test(tokenizer_json, spaces_of_sentencepiece)
+{
+    static const int32_t twice[] = {3, 4, 5, 6, 5, 0}; /* unknown ones are one */
+    static const int32_t once[] = {3, 4, 5, 6, 1, 0}, never[] = {4, 5, 6, 1, 0};
+    expect_spm(BOTH, "null", SPM_MODEL, twice, 6);
+    expect_spm("null", METASPACE("always"), SPM_MODEL, twice, 6);
+    expect_spm("null", METASPACE("first"), SPM_MODEL, once, 6);
+    expect_spm(REPLACE, "null", SPM_MODEL, never, 5);
+    expect_spm("null", METASPACE("never"), SPM_MODEL, never, 5);
+}
+
+/* Merges that follow from no scores are taken as they are listed. */
+Test(tokenizer_json, listed_merges_stay)
+{
+    static const int32_t want[] = {5, 2, 5, 6, 5, 0};
+    expect_spm(BOTH, "null",
+               "{\"type\":\"BPE\",\"unk_token\":\"<unk>\",\"fuse_unk\":true," SPM_VOCAB
+               ",\"merges\":[[\"" MARK "\",\"a\"]]}",
+               want, 6);
+}
+
+static void expect_refused(const char *json, const char *says);
+
+Test(tokenizer_json, what_sentencepiece_does_not_do_is_refused)
+{
+    static const struct {
+        const char *normalizer, *pre, *model, *says;
+    } cases[] = {
+        {"{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"NFKC\"}," REPLACE "]}",
+         "null", SPM_MODEL, "normalizer"},
+        {BOTH, BYTE_LEVEL, SPM_MODEL, "pre_tokenizer"},
+        {BOTH, METASPACE("always"), SPM_MODEL, "normalizer"},
+        {"null", METASPACE("often"), SPM_MODEL, "prepend_scheme"},
+        {"null", "{\"type\":\"Metaspace\",\"replacement\":\"" MARK "\"}", SPM_MODEL,
+         "pre_tokenizer.split"},
+        {"null", "{\"type\":\"Metaspace\",\"replacement\":\"_\",\"split\":false}",
+         SPM_MODEL, "pre_tokenizer.replacement"},
+        {BOTH, "null", "{\"type\":\"BPE\"," SPM_VOCAB ",\"merges\":[]}",
+         "model.fuse_unk"},
+        {BOTH, "null",
+         "{\"type\":\"BPE\",\"fuse_unk\":true," SPM_VOCAB ",\"merges\":[\"a x\"]}",
+         "model.merges[0]\": the right part"},
+        {BOTH, "null",
+         "{\"type\":\"BPE\",\"fuse_unk\":true," SPM_VOCAB ",\"merges\":[7]}",
+         "model.merges[0]\": neither"},
+        {BOTH, "null",
+         "{\"type\":\"BPE\",\"fuse_unk\":true,\"ignore_merges\":true," SPM_VOCAB
+         ",\"merges\":[]}",
+         "model.ignore_merges"},
+        {BOTH, "null",
+         "{\"type\":\"BPE\",\"fuse_unk\":true,\"unk_token\":\"?\"," SPM_VOCAB
+         ",\"merges\":[]}",
+         "model.unk_token"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *json = spm_file(cases[i].normalizer, cases[i].pre, cases[i].model);
+        expect_refused(json, cases[i].says);
+        free(json);
+    }
+}
+
 /* --- what tern refuses --- */
 
 static void expect_refused(const char *json, const char *says)
