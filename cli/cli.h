@@ -29,6 +29,7 @@ int tern_cmd_data(int argc, char **argv);
 int tern_cmd_eval(int argc, char **argv);
 int tern_cmd_export(int argc, char **argv);
 int tern_cmd_generate(int argc, char **argv);
+int tern_cmd_import(int argc, char **argv);
 int tern_cmd_init(int argc, char **argv);
 int tern_cmd_inspect(int argc, char **argv);
 int tern_cmd_tales(int argc, char **argv);
