@@ -38,7 +38,7 @@ struct tern_corpus {
     FILE *file;
     char *path;
     const tern_tokenizer *tokenizer;
-    int32_t *special; /* ids of the special texts */
+    int32_t *special; /* ids of the special and added texts */
     size_t specials;
     size_t ahead; /* bytes to see after a place before it can be judged */
     char *text;   /* the first `piece` bytes are given out, `have` are read */
@@ -135,19 +135,25 @@ static tern_status no_memory(const char *path)
     return tern_fail(TERN_EMEM, "%s: out of memory", path);
 }
 
+/* Is this id found in a text by its own text: special, or added? */
+static bool is_found(const tern_tokenizer *t, int32_t id)
+{
+    return tern_tokenizer_special_id(t, tern_tokenizer_token_text(t, id)) == id;
+}
+
 /* Note the special texts, and how far ahead they make us look. */
 static tern_status find_specials(tern_corpus *c)
 {
     const int64_t vocab = tern_tokenizer_vocab(c->tokenizer);
     c->ahead = 4; /* one character of UTF-8 */
     for (int64_t id = 0; id < vocab; id++)
-        c->specials += tern_tokenizer_is_special(c->tokenizer, (int32_t)id);
+        c->specials += is_found(c->tokenizer, (int32_t)id);
     if (c->specials == 0) return TERN_OK;
     c->special = calloc(c->specials, sizeof *c->special);
     if (!c->special) return no_memory(c->path);
     size_t n = 0, bytes;
     for (int64_t id = 0; id < vocab && n < c->specials; id++) {
-        if (!tern_tokenizer_is_special(c->tokenizer, (int32_t)id)) continue;
+        if (!is_found(c->tokenizer, (int32_t)id)) continue;
         c->special[n++] = (int32_t)id;
         (void)tern_tokenizer_piece(c->tokenizer, (int32_t)id, &bytes);
         if (bytes > c->ahead) c->ahead = bytes;

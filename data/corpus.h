@@ -8,9 +8,11 @@
  *     bpe, gpt-2      between a character that is not a space and one that is
  *     bpe, llama-3    after a newline, before a character that is not a space;
  *                     or between an ASCII letter or digit and a space
+ *     spm             between a character that is not a space and one that is, if no
+ *                     token continues over a space
  *
- * and never inside a special text of the tokenizer. Only a run of 16 MiB without such a
- * place (no text that people write) is cut regardless.
+ * and never inside a special or added text of the tokenizer. Only a run of 16 MiB
+ * without such a place (no text that people write) is cut regardless.
  */
 #ifndef TERN_DATA_CORPUS_H
 #define TERN_DATA_CORPUS_H

@@ -151,6 +151,20 @@ static int byte_of(const char *text, size_t bytes)
     return high && low ? (int)(high - digits) * 16 + (int)(low - digits) : -1;
 }
 
+/* A token that is found in the text before a space is put there could not begin with
+ * that space, as it would in SentencePiece. */
+static tern_status check_added(const tern_tokenizer *t, size_t id, const char *text,
+                               size_t bytes)
+{
+    if (t->role[id] != TERN_ROLE_ADDED || !t->spm.prefix || bytes < MARK_BYTES ||
+        memcmp(text, MARK, MARK_BYTES) != 0)
+        return TERN_OK;
+    return tern_fail(TERN_EFORMAT,
+                     "token %zu, \"%.64s\", is user-defined and begins with a space: "
+                     "only where no space is put before a text is that possible",
+                     id, text);
+}
+
 static tern_status make_pieces(tern_tokenizer *t)
 {
     const size_t n = t->texts.count;
@@ -162,6 +176,7 @@ static tern_status make_pieces(tern_tokenizer *t)
         size_t bytes;
         const char *text = tern_words_get(&t->texts, id, &bytes);
         t->piece_at[id] = used;
+        TERN_TRY(check_added(t, id, text, bytes));
         if (t->role[id] == TERN_ROLE_BYTE) {
             const int byte = byte_of(text, bytes);
             if (byte < 0)

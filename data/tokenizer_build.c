@@ -310,7 +310,7 @@ static tern_status list_added(tern_tokenizer *t)
         if (!is_added(t, id)) continue;
         added_text *a = &list[t->added_count++];
         a->id = (int32_t)id;
-        const char *text = tern_words_get(&t->texts, id, &a->bytes);
+        const char *text = tern_tokenizer_piece(t, a->id, &a->bytes);
         t->added_first[(unsigned char)*text] = true;
         t->always_added = t->always_added || t->role[id] == TERN_ROLE_ADDED;
     }
@@ -323,9 +323,12 @@ static tern_status list_added(tern_tokenizer *t)
 tern_status tern_tokenizer_finish(tern_tokenizer *t)
 {
     if (t->texts.count == 0) return tern_fail(TERN_EFORMAT, "the vocabulary is empty");
-    TERN_TRY(list_added(t));
-    if (t->kind == TERN_TOK_SPM) return tern_spm_finish(t);
+    if (t->kind == TERN_TOK_SPM) {
+        TERN_TRY(tern_spm_finish(t));
+        return list_added(t);
+    }
     TERN_TRY(make_pieces(t));
+    TERN_TRY(list_added(t));
     find_bytes(t);
     bool is_char = false;
     if (!is_byte_kind(t)) TERN_TRY(is_char_kind(t, &is_char));

@@ -25,6 +25,12 @@ static bool counts(const tern_tokenizer *t, int32_t id, bool parse_special)
     return parse_special || t->role[id] == TERN_ROLE_ADDED;
 }
 
+/* What an added token looks like in a text: for spm, with spaces instead of U+2581. */
+static const char *looks(const tern_tokenizer *t, int32_t id, size_t *bytes)
+{
+    return tern_tokenizer_piece(t, id, bytes);
+}
+
 const char *tern_added_find(const tern_tokenizer *t, const char *s, const char *end,
                             bool parse_special, int32_t *id, size_t *bytes)
 {
@@ -35,7 +41,7 @@ const char *tern_added_find(const tern_tokenizer *t, const char *s, const char *
         if (!t->added_first[(unsigned char)*s]) continue;
         for (size_t i = 0; i < t->added_count; i++) { /* the longest first */
             if (!counts(t, t->added[i], parse_special)) continue;
-            const char *text = tern_words_get(&t->texts, (size_t)t->added[i], bytes);
+            const char *text = looks(t, t->added[i], bytes);
             if (*bytes > (size_t)(end - s) || memcmp(s, text, *bytes) != 0) continue;
             *id = t->added[i];
             return s;
@@ -51,7 +57,7 @@ static bool may_begin(const tern_tokenizer *t, const char *s, size_t have, size_
 {
     for (size_t i = 0; i < t->added_count; i++) {
         size_t n;
-        const char *added = tern_words_get(&t->texts, (size_t)t->added[i], &n);
+        const char *added = looks(t, t->added[i], &n);
         if (n <= least) return false; /* and so are the others */
         if (!counts(t, t->added[i], parse_special)) continue;
         if (memcmp(s, added, n < have ? n : have) == 0) return true;
@@ -64,7 +70,7 @@ bool tern_added_straddles(const tern_tokenizer *t, const char *text, size_t byte
 {
     if (t->added_count == 0) return false;
     size_t longest;
-    (void)tern_words_get(&t->texts, (size_t)t->added[0], &longest);
+    (void)looks(t, t->added[0], &longest);
     for (size_t before = 1; before < longest && before <= at; before++) {
         const char *s = text + at - before;
         if (!t->added_first[(unsigned char)*s]) continue;
@@ -77,7 +83,7 @@ bool tern_special_ends(const tern_tokenizer *t, const char *text, size_t at)
 {
     for (size_t i = 0; i < t->added_count; i++) {
         size_t n;
-        const char *added = tern_words_get(&t->texts, (size_t)t->added[i], &n);
+        const char *added = looks(t, t->added[i], &n);
         if (t->role[t->added[i]] == TERN_ROLE_SPECIAL && n <= at &&
             memcmp(text + at - n, added, n) == 0)
             return true;

@@ -23,27 +23,29 @@ TEXTS = [
     "</s>", "<s> the <unk>", "<0x41>", "x<tool>y", "<tool>", " <tool> the", "<tool><tool>",
     "aaaaaaaaaaaaaaaa", "theriverotherthen", "1234 12 123", "earthlearn yearnear clear ",
     "\u043b\u0438\u0441\u0430\u043b\u0438\u0441", "\r\n\r\n", "water<tool", "\ufb01\u00df\u0142",
+    "a   b    c      d       e", "not other but one",
 ]
 
 
-def train(vocab, **more):
+def train(vocab, symbols, **more):
     model = io.BytesIO()
     spm.SentencePieceTrainer.train(
         sentence_iterator=iter(SENTENCES), model_writer=model, model_type="bpe",
         vocab_size=vocab, normalization_rule_name="identity", character_coverage=1.0,
         remove_extra_whitespaces=False, allow_whitespace_only_pieces=True,
-        user_defined_symbols=["<tool>"], minloglevel=2, num_threads=1, **more)
+        user_defined_symbols=["<tool>"] + symbols, minloglevel=2, num_threads=1, **more)
     return model.getvalue()
 
 
-def golden(vocab, **more):
-    model = train(vocab, **more)
+def golden(vocab, symbols=[], **more):
+    model = train(vocab, symbols, **more)
     sp = spm.SentencePieceProcessor(model_proto=model)
     return {"model": model.hex(), "ids": [sp.encode(t) for t in TEXTS]}
 
 
 print(json.dumps({"texts": TEXTS, "models": {
     "llama": golden(360, byte_fallback=True),
-    "no_prefix": golden(360, byte_fallback=True, add_dummy_prefix=False),
+    "no_prefix": golden(
+        360, ["\u2581\u2581\u2581", "t\u2581o"], byte_fallback=True, add_dummy_prefix=False),
     "no_bytes": golden(110, byte_fallback=False),
 }}, separators=(",", ":")))

@@ -155,6 +155,51 @@ Test(dataset, does_not_depend_on_the_piece_or_the_place)
     free(b);
 }
 
+/* A text of documents for SentencePiece, whose own spaces are not bytes of the text. */
+Test(dataset, spaces_of_sentencepiece_are_not_counted)
+{
+    static const char json[] =
+        "{\"added_tokens\":[{\"id\":6,\"content\":\"<s>\",\"special\":true},"
+        "{\"id\":7,\"content\":\"b a\"}],\"normalizer\":{\"type\":\"Sequence\","
+        "\"normalizers\":[{\"type\":\"Prepend\",\"prepend\":\"\xe2\x96\x81\"},{"
+        "\"type\":"
+        "\"Replace\",\"pattern\":{\"String\":\" \"},\"content\":\"\xe2\x96\x81\"}]},"
+        "\"decoder\":{\"type\":\"Metaspace\"},\"model\":{\"type\":\"BPE\","
+        "\"fuse_unk\":true,\"vocab\":{\"\xe2\x96\x81\":0,\"a\":1,\"b\":2,\"ab\":3,"
+        "\"\xe2\x96\x81"
+        "a\":4,\"\xe2\x96\x81"
+        "ab\":5},\"merges\":[\"a b\","
+        "\"\xe2\x96\x81 a\",\"\xe2\x96\x81 ab\",\"\xe2\x96\x81"
+        "a b\"]}}";
+    static const char *const scraps[] = {"a", "b", " ", "<s>", "ab", " a", "b a", "  "};
+    tern_tokenizer *t;
+    OK(tern_tokenizer_parse(json, sizeof json - 1, "json", &t));
+    char text[6001];
+    size_t n = 0;
+    for (uint64_t i = 0; n + 3 <= 6000; i++) {
+        const char *s = scraps[tern_rand_below(4, TERN_STREAM_TEST, i, 8)];
+        memcpy(text + n, s, strlen(s));
+        n += strlen(s);
+    }
+    const char *path = in_dir("a.txt");
+    OK(tern_file_write(path, text, n));
+    tern_dataset_recipe r = {
+        .paths = &path, .count = 1, .tokenizer = t, .val_fraction = 0.3};
+    tern_dataset *whole, *parts;
+    OK(tern_dataset_build_memory(&r, &whole));
+    cr_expect(
+        eq(i64,
+           tern_dataset_bytes(whole, TERN_TRAIN) + tern_dataset_bytes(whole, TERN_VAL),
+           (int64_t)n));
+    for (r.piece = 8; r.piece < 3000; r.piece *= 3) {
+        OK(tern_dataset_build_memory(&r, &parts));
+        expect_same(whole, parts);
+        tern_dataset_free(parts);
+    }
+    tern_dataset_free(whole);
+    tern_tokenizer_free(t);
+}
+
 /* Special texts become their ids; every id spells its bytes. */
 Test(dataset, documents_end_with_their_id)
 {

@@ -140,6 +140,16 @@ Test(sentencepiece, a_byte_must_look_like_one)
     refused(&m, "is a byte but not written like");
 }
 
+/* It is found before a space is put before the text, and would have to begin with it.
+ */
+Test(sentencepiece, a_user_defined_token_cannot_begin_with_the_first_space)
+{
+    message m = begin();
+    put_piece(&m, "\xe2\x96\x81x", 4);
+    put_trainer(&m, 2);
+    refused(&m, "user-defined and begins with a space");
+}
+
 Test(sentencepiece, json_is_told_apart)
 {
     cr_expect(not(tern_is_sentencepiece("{\"a\":1}", 7)));

@@ -59,7 +59,7 @@ static void expect_golden(const tern_tokenizer *t, const char *name)
         expect_ids(t, json_string_value(text), json_string_length(text), false, want,
                    count);
     }
-    cr_expect(eq(sz, i, 28));
+    cr_expect(eq(sz, i, 30));
     json_decref(all);
 }
 
