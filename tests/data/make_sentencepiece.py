@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """make_sentencepiece.py - write golden_sentencepiece.json.
 
-Trains three small BPE models with the sentencepiece library on a text of our own, and
+Trains four small BPE models with the sentencepiece library on a text of our own, and
 notes the ids that the library gives for texts of every sort. Needs python3 with
 sentencepiece (Debian: python3-sentencepiece). Usage: make_sentencepiece.py > golden_sentencepiece.json
 """
@@ -23,8 +23,10 @@ TEXTS = [
     "</s>", "<s> the <unk>", "<0x41>", "x<tool>y", "<tool>", " <tool> the", "<tool><tool>",
     "aaaaaaaaaaaaaaaa", "theriverotherthen", "1234 12 123", "earthlearn yearnear clear ",
     "\u043b\u0438\u0441\u0430\u043b\u0438\u0441", "\r\n\r\n", "water<tool", "\ufb01\u00df\u0142",
-    "a   b    c      d       e", "not other but one",
+    "a   b    c      d       e", "not other but one", "over the river and there then",
 ]
+TEXTS += ["".join(rng.choice(WORDS)[rng.randrange(3):] for _ in range(30)) for _ in range(12)]
+TEXTS += ["".join(rng.choice("aehrt") for _ in range(200)) for _ in range(12)]
 
 
 def train(vocab, symbols, **more):
@@ -47,5 +49,6 @@ print(json.dumps({"texts": TEXTS, "models": {
     "llama": golden(360, byte_fallback=True),
     "no_prefix": golden(
         360, ["\u2581\u2581\u2581", "t\u2581o"], byte_fallback=True, add_dummy_prefix=False),
+    "crosses": golden(420, byte_fallback=True, split_by_whitespace=False),
     "no_bytes": golden(110, byte_fallback=False),
 }}, separators=(",", ":")))

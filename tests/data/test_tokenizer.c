@@ -256,6 +256,46 @@ Test(tokenizer, merges_equal_a_plain_loop)
     tern_tokenizer_free(t);
 }
 
+/* All strings of up to four of "abc", and all ways to make them in random order: nearly
+ * every merge takes a pair away that waits for its turn. */
+Test(tokenizer, any_order_of_merges_equals_a_plain_loop)
+{
+    enum { TOKENS = 3 + 9 + 27 + 81, MERGES = 9 + 2 * 27 + 3 * 81 };
+    static char texts[TOKENS][5], pairs[MERGES][6];
+    const char *tokens[TOKENS], *merges[MERGES];
+    size_t n = 0, m = 0;
+    for (size_t bytes = 1, many = 3; bytes <= 4; bytes++, many *= 3)
+        for (size_t code = 0; code < many; code++, n++) {
+            for (size_t i = 0, c = code; i < bytes; i++, c /= 3)
+                texts[n][i] = (char)('a' + c % 3);
+            tokens[n] = texts[n];
+            for (size_t at = 1; at < bytes; at++, m++)
+                snprintf(pairs[m], sizeof pairs[m], "%.*s %s", (int)at, texts[n],
+                         texts[n] + at);
+        }
+    cr_assert(n == TOKENS && m == MERGES);
+    random_text r = {.seed = 17};
+    for (int round = 0; round < 40; round++) {
+        for (size_t i = 0; i < MERGES; i++) merges[i] = pairs[i];
+        for (size_t i = MERGES - 1; i > 0; i--) {
+            const size_t k = random_below(&r, i + 1);
+            const char *keep = merges[i];
+            merges[i] = merges[k];
+            merges[k] = keep;
+        }
+        tern_tokenizer *t;
+        MUST(tern_tokenizer_new_bpe(tokens, TOKENS, merges, MERGES, NULL,
+                                    TERN_PRETOK_GPT2, &t));
+        char word[150];
+        const size_t length = round % 2 ? 30 : sizeof word; /* short and long ones */
+        for (size_t i = 0; i < length; i++) word[i] = (char)('a' + random_below(&r, 3));
+        int32_t want[160];
+        const size_t count = oracle_word(t, word, length, want);
+        expect_ids(t, word, length, false, want, count);
+        tern_tokenizer_free(t);
+    }
+}
+
 /* A megabyte without a break must not take the square of its length. */
 Test(tokenizer, one_very_long_word)
 {
