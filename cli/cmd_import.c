@@ -1,9 +1,14 @@
 /* cmd_import.c - `tern import`: weights trained elsewhere as a run to go on from. */
+#include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "cli/cli.h"
 #include "export/llama2c_import.h"
+#include "train/checkpoint.h"
 
 typedef struct options {
     tern_common common;
@@ -59,14 +64,70 @@ static void report(const options *o, const tern_tokenizer *t, const char *path)
         printf("%s: weights of %s, tokenizer %s\n", path, o->file, tokenizer);
 }
 
-static tern_status import(const options *o)
+/* --- the run --- */
+
+static tern_status check(const options *o, const tern_spec *m, const tern_tokenizer *t)
 {
     char path[TERN_PATH_MAX];
-    tern_tokenizer *t = NULL;
-    if (o->tokenizer) TERN_TRY(tern_tokenizer_load(o->tokenizer, &t));
-    const tern_status s = tern_import_llama2c(o->file, t, o->out, path);
+    TERN_TRY(tern_path_join(path, o->out, "config.yaml"));
+    if (tern_file_exists(path))
+        return tern_fail(TERN_EARG, "%s already holds a run; choose another directory",
+                         o->out);
+    const int64_t vocab = t ? tern_tokenizer_vocab(t) : m->vocab;
+    if (vocab <= m->vocab) return TERN_OK;
+    return tern_fail(TERN_ESHAPE,
+                     "%s: has %" PRId64 " ids, but the embedding only %" PRId64 " rows",
+                     o->tokenizer, vocab, m->vocab);
+}
+
+static tern_status write_config(const options *o, const tern_config *c)
+{
+    char path[TERN_PATH_MAX], *yaml;
+    TERN_TRY(tern_path_join(path, o->out, "config.yaml"));
+    TERN_TRY(tern_config_yaml(c, &yaml));
+    const tern_status s = tern_file_write(path, yaml, strlen(yaml));
+    free(yaml);
+    return s;
+}
+
+static tern_status save(const options *o, const tern_config *c, const tern_tokenizer *t,
+                        tern_model *model, char path[TERN_PATH_MAX])
+{
+    const tern_progress_state state = {.val = (double)NAN, .best_val = (double)NAN};
+    TERN_TRY(tern_path_join(path, o->out, "checkpoints"));
+    TERN_TRY(tern_make_dirs(path));
+    TERN_TRY(tern_path_join(path, o->out, "checkpoints/step-00000000.h5"));
+    TERN_TRY(tern_checkpoint_save(path, c, t, model, NULL, &state));
+    return write_config(o, c); /* from now on it is a run */
+}
+
+static tern_status make_run(const options *o, const tern_llama2c *f,
+                            const tern_tokenizer *t)
+{
+    char path[TERN_PATH_MAX];
+    tern_config c;
+    tern_model *model = NULL;
+    tern_config_defaults(&c);
+    c.model = *tern_llama2c_spec(f);
+    TERN_TRY(check(o, &c.model, t));
+    TERN_TRY(tern_config_resolve(&c, c.model.vocab, o->file));
+    tern_status s = tern_llama2c_model(f, &c.model, &model);
+    if (s != TERN_OK) return tern_fail_in(s, o->file);
+    s = save(o, &c, t, model, path);
     if (s == TERN_OK) report(o, t, path);
+    tern_model_free(model);
+    return s;
+}
+
+static tern_status import(const options *o)
+{
+    tern_llama2c *f;
+    tern_tokenizer *t = NULL;
+    TERN_TRY(tern_llama2c_open(o->file, &f));
+    tern_status s = o->tokenizer ? tern_tokenizer_load(o->tokenizer, &t) : TERN_OK;
+    if (s == TERN_OK) s = make_run(o, f, t);
     tern_tokenizer_free(t);
+    tern_llama2c_close(f);
     return s;
 }
 

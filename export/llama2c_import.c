@@ -1,15 +1,8 @@
 /* llama2c_import.c - see llama2c_import.h. */
 #include "export/llama2c_import.h"
 
-#include <inttypes.h>
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "train/checkpoint.h"
-
-/* --- names --- */
 
 /* The tensor of one of our parameters, and its layer. false: there is none. */
 static bool find_tensor(const char *name, tern_llama2c_tensor *tensor, int64_t *layer)
@@ -66,76 +59,5 @@ tern_status tern_llama2c_model(const tern_llama2c *f, const tern_spec *spec,
         *out = model;
     else
         tern_model_free(model);
-    return s;
-}
-
-/* --- the run --- */
-
-static tern_status make_config(const tern_llama2c *f, tern_config *c)
-{
-    tern_config_defaults(c);
-    c->model = *tern_llama2c_spec(f);
-    return tern_config_resolve(c, c->model.vocab, "model");
-}
-
-static tern_status write_config(const tern_config *c, const char *dir)
-{
-    char path[TERN_PATH_MAX], *yaml;
-    TERN_TRY(tern_path_join(path, dir, "config.yaml"));
-    TERN_TRY(tern_config_yaml(c, &yaml));
-    const tern_status s = tern_file_write(path, yaml, strlen(yaml));
-    free(yaml);
-    return s;
-}
-
-static tern_status save(const tern_config *c, const tern_tokenizer *t,
-                        tern_model *model, const char *dir, char path[TERN_PATH_MAX])
-{
-    const tern_progress_state state = {.val = (double)NAN, .best_val = (double)NAN};
-    TERN_TRY(tern_path_join(path, dir, "checkpoints"));
-    TERN_TRY(tern_make_dirs(path));
-    TERN_TRY(tern_path_join(path, dir, "checkpoints/step-00000000.h5"));
-    TERN_TRY(tern_checkpoint_save(path, c, t, model, NULL, &state));
-    return write_config(c, dir); /* from now on it is a run */
-}
-
-static tern_status check(const tern_llama2c *f, const char *file,
-                         const tern_tokenizer *t, const char *dir)
-{
-    char path[TERN_PATH_MAX];
-    TERN_TRY(tern_path_join(path, dir, "config.yaml"));
-    if (tern_file_exists(path))
-        return tern_fail(TERN_EARG, "%s already holds a run; choose another directory",
-                         dir);
-    const int64_t rows = tern_llama2c_spec(f)->vocab;
-    const int64_t vocab = t ? tern_tokenizer_vocab(t) : rows;
-    if (vocab <= rows) return TERN_OK;
-    return tern_fail(TERN_ESHAPE,
-                     "%s: the model knows %" PRId64 " ids, the tokenizer has %" PRId64,
-                     file, rows, vocab);
-}
-
-static tern_status import(const tern_llama2c *f, const char *file,
-                          const tern_tokenizer *t, const char *dir,
-                          char path[TERN_PATH_MAX])
-{
-    tern_config c;
-    tern_model *model = NULL;
-    TERN_TRY(check(f, file, t, dir));
-    tern_status s = make_config(f, &c);
-    if (s == TERN_OK) s = tern_llama2c_model(f, &c.model, &model);
-    if (s != TERN_OK) s = tern_fail_in(s, file);
-    if (s == TERN_OK) s = save(&c, t, model, dir, path);
-    tern_model_free(model);
-    return s;
-}
-
-tern_status tern_import_llama2c(const char *file, const tern_tokenizer *tokenizer,
-                                const char *dir, char checkpoint[TERN_PATH_MAX])
-{
-    tern_llama2c *f;
-    TERN_TRY(tern_llama2c_open(file, &f));
-    const tern_status s = import(f, file, tokenizer, dir, checkpoint);
-    tern_llama2c_close(f);
     return s;
 }

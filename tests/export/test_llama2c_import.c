@@ -12,7 +12,6 @@
 
 #include "base/file.h"
 #include "export/llama2c_import.h"
-#include "train/checkpoint.h"
 #include "tests/support/scratch.h"
 
 #define MUST(expr) cr_assert(eq(int, (expr), TERN_OK), "%s", tern_error_message())
@@ -51,15 +50,14 @@ static uint64_t hash(const uint8_t *data, size_t bytes)
     return h;
 }
 
-static void write_right(const char *from, const char *to)
+static uint8_t *read_right(const char *path, size_t *bytes)
 {
     char *text;
-    size_t bytes;
-    MUST(tern_file_read(from, 1 << 24, &text, &bytes));
-    if (hash((uint8_t *)text, bytes) == TURNED) put_right((uint8_t *)text);
-    cr_assert(eq(u64, hash((uint8_t *)text, bytes), RIGHT), "another file: %s", from);
-    MUST(tern_file_write(to, text, bytes));
-    free(text);
+    MUST(tern_file_read(path, 1 << 24, &text, bytes));
+    uint8_t *data = (uint8_t *)text;
+    if (hash(data, *bytes) == TURNED) put_right(data);
+    cr_assert(eq(u64, hash(data, *bytes), RIGHT), "another file: %s", path);
+    return data;
 }
 
 Test(llama2c_import, greedy_text_of_stories260k, .timeout = 200)
@@ -69,21 +67,15 @@ Test(llama2c_import, greedy_text_of_stories260k, .timeout = 200)
         426, 338, 401, 396, 267, 337, 410, 408, 419, 292, 411, 322, 265, 282, 295,
         433, 426, 385, 328, 432, 358, 394, 261, 370, 432, 352, 266, 268, 388};
     enum { COUNT = sizeof want / sizeof *want };
-    char dir[TERN_TEST_PATH], from[TERN_TEST_PATH], path[TERN_PATH_MAX];
+    char from[TERN_TEST_PATH];
     if (!tern_test_data("stories260K/stories260K.bin", from))
         cr_skip_test("optional data is absent");
-    cr_assert(tern_scratch_new(dir));
-    char file[TERN_TEST_PATH + 16], run[TERN_TEST_PATH + 16];
-    snprintf(file, sizeof file, "%s/m.bin", dir);
-    snprintf(run, sizeof run, "%s/run", dir);
-    write_right(from, file);
-
-    MUST(tern_import_llama2c(file, NULL, run, path));
-    cr_expect(eq(int, tern_import_llama2c(file, NULL, run, path), TERN_EARG));
-    tern_checkpoint *c;
+    size_t bytes;
+    uint8_t *data = read_right(from, &bytes);
+    tern_llama2c *f;
     tern_model *model;
-    MUST(tern_checkpoint_open(path, &c));
-    MUST(tern_checkpoint_model(c, &model));
+    MUST(tern_llama2c_parse(data, bytes, from, &f));
+    MUST(tern_llama2c_model(f, tern_llama2c_spec(f), &model));
     tern_tape *tape = tern_tape_new(0);
     tern_tape_set_inference(tape, true);
     const tern_var *logits = tern_model_logits(tape, model, want, 1, COUNT, 0.0f);
@@ -97,6 +89,23 @@ Test(llama2c_import, greedy_text_of_stories260k, .timeout = 200)
     }
     tern_tape_free(tape);
     tern_model_free(model);
-    tern_checkpoint_close(c);
-    tern_scratch_remove(dir);
+    tern_llama2c_close(f);
+    free(data);
+}
+
+Test(llama2c_import, another_arch_is_refused)
+{
+    uint8_t file[4096] = {0};
+    const int32_t numbers[7] = {4, 4, 1, 1, 1, 4, 2};
+    memcpy(file, numbers, sizeof numbers); /* the file is little-endian, as we are */
+    const size_t floats = 4 * 4 + 4 + 4 * 16 + 4 + 3 * 16 + 4 + 2 * 4;
+    tern_llama2c *f;
+    MUST(tern_llama2c_parse(file, 28 + 4 * floats, "m.bin", &f));
+    tern_spec spec = *tern_llama2c_spec(f);
+    tern_model *model = NULL;
+    spec.arch = TERN_ARCH_BITNET;
+    cr_expect(eq(int, tern_llama2c_model(f, &spec, &model), TERN_ESHAPE));
+    cr_expect(strstr(tern_error_message(), "attn_sub_norm") != NULL);
+    cr_expect(eq(ptr, (void *)model, NULL));
+    tern_llama2c_close(f);
 }
