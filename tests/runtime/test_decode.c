@@ -108,9 +108,17 @@ static void together(const tern_runtime *m, int count, const float *want)
     free(logits);
 }
 
+/* Under an emulator, threads take turns: a part of it must do. */
+#ifdef TERN_TEST_EMULATED
+enum { MOST_THREADS = 3 };
+static const int counts[] = {1, 5};
+#else
+enum { MOST_THREADS = 5 };
+static const int counts[] = {1, 2, 3, 5, 16, MOST};
+#endif
+
 static void check(const tern_spec *spec, uint32_t linear, uint32_t embed)
 {
-    static const int counts[] = {1, 2, 3, 5, 16, MOST};
     toy t;
     tern_runtime *m = opened(&t, spec, linear, embed);
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
@@ -118,7 +126,7 @@ static void check(const tern_spec *spec, uint32_t linear, uint32_t embed)
         float *want = alone(m, counts[i]);
         for (int level = 0; level <= (int)tern_level_best(); level++) {
             if (!tern_level_within((tern_level)level, tern_level_best())) continue;
-            for (int threads = 1; threads <= 5; threads += 2) {
+            for (int threads = 1; threads <= MOST_THREADS; threads += 2) {
                 MUST(tern_kernels_force((tern_level)level));
                 tern_threads_set(threads);
                 together(m, counts[i], want);
