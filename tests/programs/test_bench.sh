@@ -22,13 +22,13 @@ assert parts["rope"]["forward_percent_of_peak"] is None
 assert bench["peaks"]["int8_macs_per_second"] > bench["peaks"]["int16_macs_per_second"] > 0
 assert bench["peaks"]["float32_macs_per_second"] > 0
 PY
-"$TERN" bench train small.yaml --seconds 0.1 | grep -q "^bitlinear .* ms .* % .* ms .* %$" ||
+"$TERN" bench train small.yaml --seconds 0.1 | grep >/dev/null "^bitlinear .* ms .* % .* ms .* %$" ||
     fail "bench shows the parts"
 grep -q '"vocab_assumed": true' bench.json || fail "a vocabulary was assumed, and not said"
 
 # Three micro-batches take longer than one, and are three times the tokens.
 "$TERN" bench train small.yaml --seconds 0.1 --set train.accumulate=3 --set model.dropout=0.5 |
-    grep "384 tokens" | grep "accumulate 3" | grep -q "dropout 0.5" ||
+    grep "384 tokens" | grep "accumulate 3" | grep >/dev/null "dropout 0.5" ||
     fail "accumulate and dropout of the config"
 
 # The vocabulary of a tokenizer.json is its own; one that is not there is an error.

@@ -26,7 +26,7 @@ for f in gguf.json run.json; do
     done
 done
 grep -q '"tales.txt"' corpus.json || fail "the dataset does not name its sources"
-"$TERN" inspect corpus.h5 | grep -q "^  tales.txt" || fail "no sources for people"
+"$TERN" inspect corpus.h5 | grep >/dev/null "^  tales.txt" || fail "no sources for people"
 grep -qE '"fingerprint": "[0-9a-f]{16}"' corpus.json || fail "no fingerprint"
 
 # A tensor without elements whose other dimensions would overflow: F32 {2^62, 4, 0}.

@@ -16,7 +16,7 @@ expect 1 "other.h5" -- more 3 --data other.h5
 expect 1 "corpus.h5" -- more 3
 expect 0 "" -- more 3 --data away/corpus.h5
 expect 0 "" -- more 4
-"$TERN" eval run --tokens 50 --json | grep -q '"data": "/.*away/corpus.h5"' ||
+"$TERN" eval run --tokens 50 --json | grep >/dev/null '"data": "/.*away/corpus.h5"' ||
     fail "eval does not know where the dataset is"
 
 # A run that has its own dataset stays whole when it moves.
