@@ -13,11 +13,15 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <signal.h>
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
 #include <unistd.h>
 
 tern_status tern_map_open(const char *path, tern_map *out)
@@ -65,6 +69,36 @@ static tern_status split(const char *path, char *dir, char *name)
     return TERN_OK;
 }
 
+/* A temporary: a file, or a directory that holds nothing but files. Async-signal-safe,
+ * which readdir() is not; elsewhere than on Linux the files of a directory stay. */
+static void remove_temporary(int dir, const char *name)
+{
+    if (unlinkat(dir, name, 0) == 0) return;
+#ifdef __linux__
+    struct linux_dirent64 { /* as the system call gives it */
+        uint64_t ino, off;
+        unsigned short bytes;
+        unsigned char type;
+        char name[];
+    };
+    alignas(8) char buffer[2048];
+    const int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    for (bool removed = true; fd >= 0 && removed;) {
+        long n;
+        removed = false;
+        (void)lseek(fd, 0, SEEK_SET);
+        while ((n = syscall(SYS_getdents64, fd, buffer, sizeof buffer)) > 0)
+            for (long at = 0; at < n;) {
+                const struct linux_dirent64 *e = (void *)(buffer + at);
+                removed |= unlinkat(fd, e->name, 0) == 0; /* not . and .. */
+                at += e->bytes;
+            }
+    }
+    if (fd >= 0) close(fd);
+#endif
+    (void)unlinkat(dir, name, AT_REMOVEDIR);
+}
+
 /* Remove temporaries of `name` whose process is gone. */
 static void sweep(const char *dir, const char *name)
 {
@@ -80,7 +114,7 @@ static void sweep(const char *dir, const char *name)
         if (end == digits || *end || pid <= 0) continue;
         if (pid != (long)getpid() && (kill((pid_t)pid, 0) == 0 || errno != ESRCH))
             continue;
-        (void)unlinkat(dirfd(d), e->d_name, 0);
+        remove_temporary(dirfd(d), e->d_name);
     }
     closedir(d);
 }
@@ -117,7 +151,8 @@ static void forget(const char *temp)
 void tern_atomic_abandon_all(void)
 {
     for (int i = 0; i < OPEN_TEMPS; i++)
-        if (atomic_load(&temps[i].state) == OPEN) (void)unlink(temps[i].path);
+        if (atomic_load(&temps[i].state) == OPEN)
+            remove_temporary(AT_FDCWD, temps[i].path);
 }
 
 /* --- writing --- */
@@ -157,10 +192,10 @@ static tern_status check_replaceable(const char *path)
                                             : "socket");
 }
 
-tern_status tern_atomic_begin(tern_atomic *w, const char *path)
+/* Fill in target, temp and path, and remove what dead processes left. */
+static tern_status choose_names(tern_atomic *w, const char *path)
 {
     char dir[TERN_PATH_MAX], name[TERN_PATH_MAX];
-    TERN_TRY(check_replaceable(path));
     TERN_TRY(follow_links(path, w->target));
     TERN_TRY(split(w->target, dir, name));
     if (access(dir, W_OK | X_OK) != 0)
@@ -172,6 +207,13 @@ tern_status tern_atomic_begin(tern_atomic *w, const char *path)
         snprintf(w->temp, sizeof w->temp, "%s/.%s.tmp-%ld", dir, name, (long)getpid());
     if (n < 0 || (size_t)n >= sizeof w->temp)
         return tern_fail(TERN_EARG, "%.64s...: path too long", path);
+    return TERN_OK;
+}
+
+tern_status tern_atomic_begin(tern_atomic *w, const char *path)
+{
+    TERN_TRY(check_replaceable(path));
+    TERN_TRY(choose_names(w, path));
     remember(w->temp);
     return TERN_OK;
 }
@@ -209,6 +251,67 @@ tern_status tern_atomic_commit(tern_atomic *w)
 void tern_atomic_abort(tern_atomic *w)
 {
     (void)unlink(w->temp);
+    forget(w->temp);
+}
+
+/* --- a directory --- */
+
+static bool is_empty_dir(const char *path)
+{
+    DIR *d = opendir(path);
+    if (!d) return false;
+    int entries = 0;
+    while (readdir(d)) entries++;
+    closedir(d);
+    return entries <= 2; /* . and .. */
+}
+
+static tern_status refuse_full_dir(const char *path)
+{
+    if (!tern_file_exists(path) || is_empty_dir(path)) return TERN_OK;
+    if (!tern_is_dir(path))
+        return tern_fail(TERN_EARG, "%s: is a file; give the name of a directory",
+                         path);
+    return tern_fail(TERN_EARG,
+                     "%s: holds files already; choose another directory, or remove it",
+                     path);
+}
+
+tern_status tern_atomic_dir_begin(tern_atomic *w, const char *path)
+{
+    char copy[TERN_PATH_MAX];
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/') n--;
+    if (n >= sizeof copy) return tern_fail(TERN_EARG, "%.64s...: path too long", path);
+    memcpy(copy, path, n);
+    copy[n] = '\0';
+    TERN_TRY(refuse_full_dir(copy));
+    TERN_TRY(choose_names(w, copy));
+    if (mkdir(w->temp, 0777) != 0)
+        return tern_fail(TERN_EIO, "%s: cannot create: %s", path, strerror(errno));
+    remember(w->temp);
+    return TERN_OK;
+}
+
+tern_status tern_atomic_dir_commit(tern_atomic *w)
+{
+    char dir[TERN_PATH_MAX], name[TERN_PATH_MAX];
+    tern_status s = split(w->target, dir, name);
+    if (s == TERN_OK) s = flush_path(w->temp, O_RDONLY | O_DIRECTORY);
+    if (s == TERN_OK) s = refuse_full_dir(w->target); /* since we looked */
+    if (s == TERN_OK && rename(w->temp, w->target) != 0)
+        s = tern_fail(TERN_EIO, "%s: cannot rename: %s", w->path, strerror(errno));
+    if (s != TERN_OK) {
+        tern_atomic_dir_abort(w);
+        return s;
+    }
+    forget(w->temp);
+    return flush_path(dir, O_RDONLY | O_DIRECTORY);
+}
+
+void tern_atomic_dir_abort(tern_atomic *w)
+{
+    remove_temporary(AT_FDCWD, w->temp);
     forget(w->temp);
 }
 

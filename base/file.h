@@ -40,8 +40,15 @@ tern_status tern_atomic_begin(tern_atomic *w, const char *path);
 tern_status tern_atomic_commit(tern_atomic *w);
 void tern_atomic_abort(tern_atomic *w);
 
-/* Remove every temporary of this process. Safe in a signal handler, and meant for one
- * that ends the process. */
+/* The same for a directory of files: begin makes the temporary, an empty directory to
+ * fill, and commit gives it the name `path`, where nothing or an empty directory may be
+ * (TERN_EARG otherwise). In it there may be files only. */
+tern_status tern_atomic_dir_begin(tern_atomic *w, const char *path);
+tern_status tern_atomic_dir_commit(tern_atomic *w);
+void tern_atomic_dir_abort(tern_atomic *w);
+
+/* Remove every temporary of this process. Safe in a signal handler, and meant for
+ * one that ends the process. */
 void tern_atomic_abandon_all(void);
 
 /* A whole small buffer at once, atomically. */

@@ -181,3 +181,69 @@ Test(file, directories_are_made_with_their_parents, .init = setup, .fini = teard
     cr_expect(tern_is_dir(path));
     cr_expect(eq(int, tern_make_dirs(path), TERN_OK));
 }
+
+/* --- a directory that appears whole --- */
+
+static void put_file(const char *folder, const char *name)
+{
+    char path[TERN_PATH_MAX];
+    cr_assert(eq(int, tern_path_join(path, folder, name), TERN_OK));
+    cr_assert(eq(int, tern_file_write(path, "x", 1), TERN_OK));
+}
+
+static bool holds(const char *folder, const char *name)
+{
+    char path[TERN_PATH_MAX];
+    return tern_path_join(path, folder, name) == TERN_OK && tern_file_exists(path);
+}
+
+Test(file, a_directory_appears_whole, .init = setup, .fini = teardown)
+{
+    char path[TERN_PATH_MAX];
+    tern_atomic w;
+    cr_assert(eq(int, tern_path_join(path, dir, "out/"), TERN_OK));
+    cr_assert(eq(int, tern_atomic_dir_begin(&w, path), TERN_OK));
+    put_file(w.temp, "a");
+    cr_expect(not(tern_file_exists(path)));
+    cr_assert(eq(int, tern_atomic_dir_commit(&w), TERN_OK));
+    cr_expect(holds(path, "a"));
+    cr_expect(eq(int, entries(), 1));
+    /* Full now: refused, and untouched. */
+    cr_expect(eq(int, tern_atomic_dir_begin(&w, path), TERN_EARG));
+    cr_expect(ne(ptr, strstr(tern_error_message(), "holds files already"), NULL));
+    cr_assert(eq(int, tern_path_join(path, dir, "out/a"), TERN_OK));
+    cr_expect(eq(int, tern_atomic_dir_begin(&w, path), TERN_EARG));
+    /* Empty: taken, also when it is filled before the commit, and then refused. */
+    cr_assert(eq(int, tern_path_join(path, dir, "empty"), TERN_OK));
+    cr_assert(eq(int, mkdir(path, 0777), 0));
+    cr_assert(eq(int, tern_atomic_dir_begin(&w, path), TERN_OK));
+    put_file(w.temp, "a");
+    put_file(path, "b");
+    cr_expect(eq(int, tern_atomic_dir_commit(&w), TERN_EARG));
+    cr_expect(holds(path, "b") && !holds(path, "a"));
+    cr_expect(eq(int, entries(), 2));
+}
+
+Test(file, an_unfinished_directory_is_removed, .init = setup, .fini = teardown)
+{
+    char path[TERN_PATH_MAX], left[TERN_PATH_MAX], name[16];
+    tern_atomic w;
+    cr_assert(eq(int, tern_path_join(path, dir, "out"), TERN_OK));
+    cr_assert(eq(int, tern_atomic_dir_begin(&w, path), TERN_OK));
+    for (int i = 0; i < 200; i++) { /* more than one reading of the directory */
+        snprintf(name, sizeof name, "file-%d", i);
+        put_file(w.temp, name);
+    }
+    tern_atomic_dir_abort(&w);
+    cr_expect(eq(int, entries(), 0));
+    cr_assert(eq(int, tern_atomic_dir_begin(&w, path), TERN_OK));
+    put_file(w.temp, "a");
+    tern_atomic_abandon_all(); /* a signal */
+    cr_expect(eq(int, entries(), 0));
+    cr_assert(eq(int, tern_path_join(left, dir, ".out.tmp-999999999"), TERN_OK));
+    cr_assert(eq(int, mkdir(left, 0777), 0)); /* of a dead process */
+    put_file(left, "a");
+    cr_assert(eq(int, tern_atomic_dir_begin(&w, path), TERN_OK));
+    cr_expect(eq(int, entries(), 1));
+    tern_atomic_dir_abort(&w);
+}
