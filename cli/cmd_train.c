@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "cli/cli.h"
 #include "cli/run_data.h"
+#include "cli/run_init.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
 #include "kernels/cpu.h"
@@ -18,7 +19,7 @@
 
 typedef struct options {
     tern_common common;
-    const char *config, *data, *out, *resume;
+    const char *config, *data, *out, *resume, *init;
     const char **sets;
     size_t set_count;
     long stop_at;
@@ -33,6 +34,10 @@ static const struct argp_option table[] = {
      0},
     {"out", 'o', "DIR", 0, "The run's directory: checkpoints, metrics, config", 0},
     {"resume", 'r', "DIR", 0, "Go on with this run from its newest sound checkpoint",
+     0},
+    {"init", 'i', "RUN", 0,
+     "Start from the weights of this run or checkpoint instead of random ones; without "
+     "CONFIG, with its config",
      0},
     {"set", 's', "KEY=VALUE", 0, "Change one value of the config, optim.lr=1e-3", 0},
     {"stop-at", KEY_STOP_AT, "STEP", 0,
@@ -57,6 +62,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case 'r':
         o->resume = tern_arg_name(state, "--resume", arg);
         return 0;
+    case 'i':
+        o->init = tern_arg_name(state, "--init", arg);
+        return 0;
     case 's':
         o->sets[o->set_count++] = tern_arg_set(state, arg);
         return 0;
@@ -75,8 +83,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
             argp_error(state,
                        "--resume takes the config from the run; leave out CONFIG "
                        "and --out, use --set to change a value");
+        if (o->resume && o->init)
+            argp_error(state, "--resume goes on with a run, --init starts another one "
+                              "from its weights: give one of them");
         if (o->resume) return 0;
-        if (!o->config)
+        if (!o->config && !o->init)
             argp_error(state, "which config? for instance configs/tales.yaml");
         if (!o->data) argp_error(state, "on which text? give --data FILE");
         if (!o->out) argp_error(state, "where to? give --out DIR");
@@ -201,12 +212,19 @@ static tern_status start_run(const options *o, tern_dataset **data, tern_trainer
 {
     tern_config config;
     tern_run_start start;
-    TERN_TRY(tern_config_load(o->config, o->sets, o->set_count, &config));
+    tern_checkpoint *init = NULL;
+    const char *where = o->config ? o->config : o->init;
+    if (o->init)
+        TERN_TRY(tern_run_init_open(o->init, o->config, o->sets, o->set_count, &config,
+                                    &init));
+    else
+        TERN_TRY(tern_config_load(o->config, o->sets, o->set_count, &config));
     tern_status s =
-        tern_run_start_begin(&start, o->out, o->data, o->config, &config, data);
+        tern_run_start_begin(&start, o->out, o->data, where, init, &config, data);
     if (s == TERN_OK)
-        s = tern_trainer_new_locked(&config, *data, o->out, dup(start.lock), t);
+        s = tern_trainer_new_locked(&config, *data, o->out, dup(start.lock), init, t);
     tern_run_start_end(&start, s == TERN_OK);
+    tern_checkpoint_close(init);
     return s;
 }
 
@@ -223,10 +241,10 @@ static tern_status refuse_init(const char *dir)
     tern_checkpoint_close(c);
     if (state.step > 0 || state.dataset_fingerprint != 0) return TERN_OK;
     return tern_fail(TERN_EARG,
-                     "%s: was made by tern init and never trained, so there is nothing "
-                     "to resume; train a model of that shape with `tern train CONFIG "
-                     "--data FILE --out DIR`",
-                     dir);
+                     "%s: was made by tern init or tern import and never trained, so "
+                     "there is nothing to resume; start a run from its weights with "
+                     "`tern train --init %s --data FILE --out DIR`",
+                     dir, dir);
 }
 
 static tern_status open_run(const options *o, tern_dataset **data, tern_trainer **t)
@@ -288,7 +306,8 @@ int tern_cmd_train(int argc, char **argv)
     static const struct argp argp = {
         .options = table,
         .parser = parse,
-        .args_doc = "CONFIG --data FILE --out DIR\n--resume DIR",
+        .args_doc = "CONFIG --data FILE --out DIR\n--init RUN --data FILE --out "
+                    "DIR\n--resume DIR",
         .children = children,
         .doc =
             "Train a model as a config says, or resume a run."
@@ -296,7 +315,9 @@ int tern_cmd_train(int argc, char **argv)
             "killed loses at most the steps since its last checkpoint, and resumed it "
             "ends with the same weights, bit for bit.\n\nExamples:\n"
             "  tern train configs/tales.yaml --data tales.txt --out runs/tales\n"
-            "  tern train --resume runs/tales --set train.steps=4000",
+            "  tern train --resume runs/tales --set train.steps=4000\n"
+            "  tern train --init runs/tales --data more.txt --out runs/more --set "
+            "optim.lr=1e-4",
     };
     options o = {0};
     o.sets = calloc((size_t)argc, sizeof *o.sets);

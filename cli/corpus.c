@@ -96,13 +96,12 @@ static tern_status check_files(const char *const *paths, size_t count, const cha
     return TERN_OK;
 }
 
-tern_status tern_make_dataset(const char *choice, tern_pretok pretok, double val,
-                              const char *const *paths, size_t count, const char *path)
+tern_status tern_encode_dataset(const tern_tokenizer *t, double val,
+                                const char *const *paths, size_t count,
+                                const char *path)
 {
-    tern_tokenizer *t;
-    TERN_TRY(check_files(paths, count, path));
-    TERN_TRY(tern_choose_tokenizer(choice, pretok, paths, count, &t));
     tern_bar bar;
+    TERN_TRY(check_files(paths, count, path));
     tern_bar_begin(&bar, "tokenising");
     const tern_dataset_recipe recipe = {.paths = paths,
                                         .count = count,
@@ -112,6 +111,16 @@ tern_status tern_make_dataset(const char *choice, tern_pretok pretok, double val
                                         .user = &bar};
     const tern_status s = tern_dataset_build(&recipe, path);
     tern_bar_end(&bar);
+    return s;
+}
+
+tern_status tern_make_dataset(const char *choice, tern_pretok pretok, double val,
+                              const char *const *paths, size_t count, const char *path)
+{
+    tern_tokenizer *t;
+    TERN_TRY(check_files(paths, count, path));
+    TERN_TRY(tern_choose_tokenizer(choice, pretok, paths, count, &t));
+    const tern_status s = tern_encode_dataset(t, val, paths, count, path);
     tern_tokenizer_free(t);
     return s;
 }

@@ -20,4 +20,9 @@ tern_status tern_choose_tokenizer(const char *choice, tern_pretok pretok,
 tern_status tern_make_dataset(const char *choice, tern_pretok pretok, double val,
                               const char *const *paths, size_t count, const char *path);
 
+/* The same with a tokenizer that is there already. */
+tern_status tern_encode_dataset(const tern_tokenizer *t, double val,
+                                const char *const *paths, size_t count,
+                                const char *path);
+
 #endif /* TERN_CLI_CORPUS_H */

@@ -43,7 +43,19 @@ static tern_status enter(tern_run_start *r)
     return refuse_existing(r->dir); /* one that was begun since we looked */
 }
 
+/* With the tokenizer of the checkpoint, or the one that the config asks for. */
+static tern_status write_dataset(const tern_checkpoint *init, const tern_config *config,
+                                 const char *data, const char *path)
+{
+    if (init)
+        return tern_encode_dataset(tern_checkpoint_tokenizer(init), config->val, &data,
+                                   1, path);
+    return tern_make_dataset(config->tokenizer, TERN_PRETOK_LLAMA3, config->val, &data,
+                             1, path);
+}
+
 static tern_status make_from_text(tern_run_start *r, const char *data,
+                                  const tern_checkpoint *init,
                                   const tern_config *config, tern_dataset **out)
 {
     char path[TERN_PATH_MAX];
@@ -51,8 +63,7 @@ static tern_status make_from_text(tern_run_start *r, const char *data,
     TERN_TRY(tern_path_join(path, r->dir, "data.path"));
     (void)unlink(path); /* of an earlier start that came to nothing */
     TERN_TRY(tern_path_join(path, r->dir, "data.h5"));
-    TERN_TRY(tern_make_dataset(config->tokenizer, TERN_PRETOK_LLAMA3, config->val,
-                               &data, 1, path));
+    TERN_TRY(write_dataset(init, config, data, path));
     strcpy(r->made, path);
     return tern_dataset_open(path, out);
 }
@@ -74,9 +85,19 @@ static int64_t vocab_of(const tern_dataset *d)
     return tern_tokenizer_vocab(tern_dataset_tokenizer(d));
 }
 
+static tern_status check_can_encode(const tern_checkpoint *init,
+                                    const tern_config *config, const char *data)
+{
+    if (!init) return tern_check_tokenizer(config->tokenizer);
+    if (tern_checkpoint_tokenizer(init)) return TERN_OK;
+    return tern_fail(TERN_EARG,
+                     "%s: has no tokenizer, so %s must be a dataset, not a text",
+                     tern_checkpoint_path(init), data);
+}
+
 tern_status tern_run_start_begin(tern_run_start *r, const char *dir, const char *data,
-                                 const char *where, tern_config *config,
-                                 tern_dataset **out)
+                                 const char *where, const tern_checkpoint *init,
+                                 tern_config *config, tern_dataset **out)
 {
     bool is_dataset;
     *r = (tern_run_start){.dir = dir, .lock = -1};
@@ -86,11 +107,12 @@ tern_status tern_run_start_begin(tern_run_start *r, const char *dir, const char 
     if (!is_dataset) {
         if (!tern_file_exists(data))
             return tern_fail(TERN_EIO, "%s: %s", data, strerror(errno));
-        TERN_TRY(tern_check_tokenizer(config->tokenizer));
-        TERN_TRY(make_from_text(r, data, config, out));
+        TERN_TRY(check_can_encode(init, config, data));
+        TERN_TRY(make_from_text(r, data, init, config, out));
         return tern_config_resolve(config, vocab_of(*out), where);
     }
     TERN_TRY(tern_dataset_open(data, out));
+    if (init) TERN_TRY(tern_run_data_suits(init, *out));
     TERN_TRY(tern_config_resolve(config, vocab_of(*out), where));
     TERN_TRY(enter(r));
     TERN_TRY(write_data_path(dir, data));

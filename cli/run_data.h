@@ -21,12 +21,14 @@ typedef struct tern_run_start {
 } tern_run_start;
 
 /* For a new run: open `data`, or make a dataset in the run if it is a text; resolve
- * `config`, which came from the file `where`, against it. What can be refused is
- * refused before anything is written: a directory that holds a run or is locked, data
- * that is neither, a config that fits no dataset. */
+ * `config`, which came from the file `where`, against it. `init`: the checkpoint whose
+ * weights the run starts from, or NULL; a text is then encoded with its tokenizer, and
+ * a dataset must have been made with it. What can be refused is refused before anything
+ * is written: a directory that holds a run or is locked, data that is neither, a config
+ * that fits no dataset. */
 tern_status tern_run_start_begin(tern_run_start *r, const char *dir, const char *data,
-                                 const char *where, tern_config *config,
-                                 tern_dataset **out);
+                                 const char *where, const tern_checkpoint *init,
+                                 tern_config *config, tern_dataset **out);
 /* Needed after every begin: unlock; if there is no run, remove what was made. */
 void tern_run_start_end(tern_run_start *r, bool there_is_a_run);
 

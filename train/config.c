@@ -152,12 +152,12 @@ static tern_status resolve_model(tern_spec *m, int64_t vocab, const char *where)
                          "%s: model.vocab must be given where there is no dataset to "
                          "take it from",
                          where);
-    if (vocab && m->vocab != vocab)
+    if (m->vocab < vocab)
         return tern_fail(
             TERN_EARG,
             "%s: model.vocab is %" PRId64 ", but the tokenizer of the data "
-            "has %" PRId64 " ids; set model.vocab to that, or to 0 to take "
-            "it from the data",
+            "has %" PRId64 " ids; set model.vocab to that or more (rows that no "
+            "id uses are allowed), or to 0 to take it from the data",
             where, m->vocab, vocab);
     if (!m->kv_heads) m->kv_heads = m->heads;
     if (!m->head_dim) {

@@ -77,7 +77,8 @@ tern_status tern_config_continues(const tern_config *old, const tern_config *c,
                                   const char *where);
 
 /* Fill in what follows from other values and from the vocabulary of the data, and check
- * the whole: the model (tern_spec_check), vocab against tokenizer, schedule. vocab 0:
+ * the whole: the model (tern_spec_check), vocab against tokenizer (it may be larger, as
+ * padded embeddings are), schedule. vocab 0:
  * there is no data, and model.vocab must have been given. */
 tern_status tern_config_resolve(tern_config *c, int64_t vocab, const char *where);
 

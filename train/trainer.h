@@ -47,10 +47,15 @@ tern_status tern_trainer_new(const tern_config *config, const tern_dataset *data
 /* For a caller that writes into the directory before there is a run: take its lock, and
  * start the run under it. The lock falls with the last descriptor of it (dup) and with
  * the process, however it ends. TERN_EARG: another process trains in `dir`, which must
- * exist. tern_trainer_new_locked() owns `lock` from its call on, also when it fails. */
+ * exist. tern_trainer_new_locked() owns `lock` from its call on, also when it fails.
+ * `init`: the checkpoint whose weights the run starts from instead of random ones, NULL
+ * for none; its model must have the same shapes. They are saved as the checkpoint of
+ * step 0 before there is a run, so that a run killed at any moment goes on from them.
+ */
 tern_status tern_run_lock(const char *dir, int *lock);
 tern_status tern_trainer_new_locked(const tern_config *config, const tern_dataset *data,
-                                    const char *out, int lock, tern_trainer **trainer);
+                                    const char *out, int lock, tern_checkpoint *init,
+                                    tern_trainer **trainer);
 
 /* tern_trainer_resume() - continue the run in `dir` from its newest sound checkpoint,
  * or from its seed if it died before the first. `sets` override what may change, and so

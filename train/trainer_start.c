@@ -126,14 +126,26 @@ static bool holds_run(const char *dir)
 
 /* --- a new run --- */
 
-static tern_status begin(tern_trainer *t)
+/* Weights of another run, in place of those of the seed. */
+static tern_status save_init(tern_trainer *t)
+{
+    char path[TERN_PATH_MAX];
+    TERN_TRY(tern_run_step_path(t->dir, 0, path));
+    TERN_TRY(tern_trainer_save_as(t, path));
+    t->saved = 0;
+    return TERN_OK;
+}
+
+static tern_status begin(tern_trainer *t, tern_checkpoint *init)
 {
     TERN_TRY(build(t));
     TERN_TRY(start_from_seed(t));
+    if (init) TERN_TRY(tern_checkpoint_read(init, t->model, NULL));
     TERN_TRY(make_folders(t->dir));
     if (t->lock < 0) TERN_TRY(tern_run_lock(t->dir, &t->lock));
     if (holds_run(t->dir)) /* since we looked */
         return tern_fail(TERN_EARG, "%s: another process began a run in it", t->dir);
+    if (init) TERN_TRY(save_init(t));
     TERN_TRY(write_config(t));
     return open_metrics(t);
 }
@@ -168,7 +180,8 @@ static int64_t data_vocab(const tern_dataset *data)
 }
 
 tern_status tern_trainer_new_locked(const tern_config *config, const tern_dataset *data,
-                                    const char *out, int lock, tern_trainer **trainer)
+                                    const char *out, int lock, tern_checkpoint *init,
+                                    tern_trainer **trainer)
 {
     tern_trainer *t = NULL;
     const tern_status made = new_trainer(data, out, &t);
@@ -185,14 +198,14 @@ tern_status tern_trainer_new_locked(const tern_config *config, const tern_datase
                       "choose another directory",
                       out, out);
     if (s == TERN_OK) s = tern_config_resolve(&t->config, data_vocab(data), "config");
-    if (s == TERN_OK) s = begin(t);
+    if (s == TERN_OK) s = begin(t, init);
     return hand_out(t, s, trainer);
 }
 
 tern_status tern_trainer_new(const tern_config *config, const tern_dataset *data,
                              const char *out, tern_trainer **trainer)
 {
-    return tern_trainer_new_locked(config, data, out, -1, trainer);
+    return tern_trainer_new_locked(config, data, out, -1, NULL, trainer);
 }
 
 /* --- an old one --- */
