@@ -1,5 +1,5 @@
-/* cmd_export.c - `tern export`: a run as a GGUF file, and the proof that it is the run.
- */
+/* cmd_export.c - `tern export`: a run as a GGUF file (or as a Hugging Face directory,
+ * see export_hf.c), and the proof that it is the run. */
 #define _GNU_SOURCE
 #include <inttypes.h>
 #include <math.h>
@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "cli/cli.h"
 #include "cli/check_text.h"
+#include "cli/export_hf.h"
 #include "export/gguf_export.h"
 #include "export/verify.h"
 #include "formats/blocks.h"
@@ -18,18 +19,36 @@
 
 typedef struct options {
     tern_common common;
-    const char *run, *out, *data, *type;
+    const char *run, *out, *data;
     tern_export_options export;
+    tern_hf_options hf;
+    const char *format;
+    const char *gguf_only, *hf_only; /* an option that only one format has, if given */
     bool best;
     long tokens; /* -1: as many as it needs */
     long greedy;
 } options;
 
 enum { CHECK_TOKENS = 2048 };
-enum { KEY_BEST = 0x2000, KEY_EMBED, KEY_NAME, KEY_TOKENS, KEY_GREEDY };
+enum {
+    KEY_BEST = 0x2000,
+    KEY_EMBED,
+    KEY_NAME,
+    KEY_TOKENS,
+    KEY_GREEDY,
+    KEY_WEIGHTS,
+    KEY_DTYPE,
+    KEY_SHARD
+};
 
 static const struct argp_option table[] = {
-    {"output", 'o', "FILE", 0, "The GGUF file to write", 0},
+    {"output", 'o', "FILE|DIR", 0, "The GGUF file, or the directory, to write", 0},
+    {"format", 'f', "gguf|hf", 0,
+     "gguf (default): for tern and llama.cpp; hf: a directory for Hugging Face's "
+     "transformers",
+     0},
+    {"best", KEY_BEST, 0, 0, "The checkpoint with the lowest validation loss", 0},
+    {0, 0, 0, 0, "Format gguf:", 2},
     {"type", 't', "TYPE", 0,
      "Of the ternary matrices: tq2_0 (2.06 bits per weight), tq1_0 (1.69), q2_0 (2.25, "
      "also where 256 does not divide the widths), f16. Default: the smallest of tq2_0, "
@@ -39,7 +58,6 @@ static const struct argp_option table[] = {
      "Of embedding and head: f16, f32, q8_0. Default: what the model was trained with "
      "(model.embed), which is exact",
      0},
-    {"best", KEY_BEST, 0, 0, "The checkpoint with the lowest validation loss", 0},
     {"name", KEY_NAME, "TEXT", 0, "The model's name in the file", 0},
     {"data", 'd', "FILE", 0, "Dataset for the parity check (default: the run's own)",
      0},
@@ -49,13 +67,77 @@ static const struct argp_option table[] = {
      0},
     {"check-greedy", KEY_GREEDY, "N", 0,
      "Tokens that both must write alike (default 64)", 0},
+    {0, 0, 0, 0, "Format hf:", 3},
+    {"weights", KEY_WEIGHTS, "KIND", 0,
+     "Of the ternary matrices. Packed codes, to run: autobitlinear (default; "
+     "weight_scale "
+     "is gamma, as in bitnet-b1.58-2B-4T) or bitlinear (weight_scale is 1/gamma; for "
+     "older versions of transformers). Float masters, to train on: online (moved by "
+     "0.1 "
+     "% at most, so that transformers computes tern's gamma) or master (as they are)",
+     0},
+    {"dtype", KEY_DTYPE, "TYPE", 0,
+     "Of everything that is not codes: f32, bf16, f16. Default: what loses nothing", 0},
+    {"max-shard-size", KEY_SHARD, "SIZE", 0,
+     "More is split into several files (default 5 GB)", 0},
     {0},
 };
+
+static void set_type(struct argp_state *state, int key, const char *arg)
+{
+    options *o = state->input;
+    const int type = tern_export_type(arg);
+    if (type < 0) argp_error(state, "there is no type \"%s\"", arg);
+    o->gguf_only = key == 't' ? "--type" : "--embed";
+    if (key == 't')
+        o->export.type = type;
+    else
+        o->export.embed = type;
+}
+
+static void set_format(struct argp_state *state, const char *arg)
+{
+    options *o = state->input;
+    if (strcmp(arg, "gguf") != 0 && strcmp(arg, "hf") != 0)
+        argp_error(state, "--format is \"%s\", must be gguf or hf", arg);
+    o->format = arg;
+}
+
+static void set_weights(struct argp_state *state, const char *arg)
+{
+    options *o = state->input;
+    o->hf.weights = tern_hf_weights_find(arg);
+    o->hf_only = "--weights";
+    if (o->hf.weights < 0)
+        argp_error(state,
+                   "--weights is \"%s\", must be autobitlinear, bitlinear, online or "
+                   "master",
+                   arg);
+}
+
+static void set_dtype(struct argp_state *state, const char *arg)
+{
+    options *o = state->input;
+    o->hf.dtype = tern_st_type_find(arg);
+    o->hf_only = "--dtype";
+    if (o->hf.dtype < 0 || !tern_st_type_is_float((tern_st_type)o->hf.dtype))
+        argp_error(state, "--dtype is \"%s\", must be f32, bf16 or f16", arg);
+}
+
+/* An option of one format beside the other would be ignored: better say so. */
+static void check_format(struct argp_state *state, const options *o)
+{
+    const bool hf = strcmp(o->format, "hf") == 0;
+    if (hf && o->gguf_only)
+        argp_error(state, "%s is of format gguf; format hf has --weights and --dtype",
+                   o->gguf_only);
+    if (!hf && o->hf_only)
+        argp_error(state, "%s is of format hf: add --format hf", o->hf_only);
+}
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     options *o = state->input;
-    int type;
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &o->common;
@@ -63,29 +145,41 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case 'o':
         o->out = arg;
         return 0;
+    case 'f':
+        set_format(state, arg);
+        return 0;
+    case KEY_WEIGHTS:
+        set_weights(state, arg);
+        return 0;
+    case KEY_DTYPE:
+        set_dtype(state, arg);
+        return 0;
+    case KEY_SHARD:
+        o->hf.shard_bytes = (uint64_t)tern_arg_bytes(state, "--max-shard-size", arg);
+        o->hf_only = "--max-shard-size";
+        return 0;
     case 'd':
         o->data = arg;
+        o->gguf_only = "--data";
         return 0;
     case 't':
     case KEY_EMBED:
-        type = tern_export_type(arg);
-        if (type < 0) argp_error(state, "there is no type \"%s\"", arg);
-        if (key == 't')
-            o->export.type = type;
-        else
-            o->export.embed = type;
+        set_type(state, key, arg);
         return 0;
     case KEY_BEST:
         o->best = true;
         return 0;
     case KEY_NAME:
         o->export.name = arg;
+        o->gguf_only = "--name";
         return 0;
     case KEY_TOKENS:
         o->tokens = tern_arg_int(state, "--check-tokens", arg, 0, 1L << 40);
+        o->gguf_only = "--check-tokens";
         return 0;
     case KEY_GREEDY:
         o->greedy = tern_arg_int(state, "--check-greedy", arg, 0, 1L << 20);
+        o->gguf_only = "--check-greedy";
         return 0;
     case ARGP_KEY_ARG:
         if (o->run) argp_error(state, "one run only, not \"%s\" as well", arg);
@@ -94,6 +188,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case ARGP_KEY_END:
         if (!o->run) argp_error(state, "which run? give its directory or a checkpoint");
         if (!o->out) argp_error(state, "where to? give -o FILE");
+        check_format(state, o);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -262,18 +357,26 @@ int tern_cmd_export(int argc, char **argv)
         .args_doc = "RUN|CHECKPOINT.h5",
         .children = children,
         .doc =
-            "Write a trained model as a GGUF file, read it again and compare."
+            "Write a trained model as a GGUF file or for Hugging Face, read it again "
+            "and "
+            "compare."
             "\vThe report says how many codes, scales and logits of the file differ "
             "from the trained model: the aim is none, and the last line says whether "
             "it was reached. An older file of that name is replaced after the "
             "comparison.\n\n"
-            "Example: tern export runs/tales -o tales.gguf",
+            "Examples:\n  tern export runs/tales -o tales.gguf\n"
+            "  tern export runs/tales -o tales-hf --format hf",
     };
-    options o = {.export = {.type = TERN_EXPORT_AUTO, .embed = TERN_EXPORT_AUTO},
+    options o = {.format = "gguf",
+                 .export = {.type = TERN_EXPORT_AUTO, .embed = TERN_EXPORT_AUTO},
+                 .hf = {.weights = TERN_HF_AUTO, .dtype = TERN_HF_AUTO},
                  .tokens = -1,
                  .greedy = 64};
     argp_parse(&argp, argc, argv, 0, NULL, &o);
     tern_status s = tern_common_apply(&o.common);
-    if (s == TERN_OK) s = export_run(&o);
+    const bool hf = strcmp(o.format, "hf") == 0;
+    if (s == TERN_OK)
+        s = hf ? tern_export_hf_run(o.run, o.best, &o.hf, o.out, o.common.json)
+               : export_run(&o);
     return s == TERN_OK ? TERN_EXIT_DONE : tern_report_failure();
 }

@@ -1,30 +1,58 @@
-/* cmd_import.c - `tern import`: weights trained elsewhere as a run to go on from. */
+/* cmd_import.c - `tern import`: weights trained elsewhere as a run to go on from: a
+ * directory of Hugging Face, or a file of llama2.c. */
+#define _GNU_SOURCE
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "cli/cli.h"
+#include "cli/new_run.h"
+#include "export/hf_import.h"
 #include "export/llama2c_import.h"
-#include "train/checkpoint.h"
+#include "train/config.h"
 
 typedef struct options {
     tern_common common;
-    const char *file, *out, *tokenizer;
+    const char *model, *out, *tokenizer;
+    const char **sets; /* of --quant and --arch too */
+    size_t set_count;
 } options;
 
-enum { KEY_TOKENIZER = 0x2000 };
+enum { KEY_QUANT = 0x2000, KEY_ARCH, KEY_TOKENIZER };
 
 static const struct argp_option table[] = {
     {"output", 'o', "DIR", 0, "The run's directory", 0},
-    {"tokenizer", KEY_TOKENIZER, "FILE", 0,
-     "A tokenizer.model or tokenizer.json for the weights; without one the run can be "
-     "measured on no text",
+    {"quant", KEY_QUANT, "ternary|none", 0,
+     "How the run computes: with ternary weights, quantised from what is imported, or "
+     "with floats. Default: as the checkpoint does",
      0},
+    {"arch", KEY_ARCH, "bitnet|llama", 0,
+     "bitnet adds the norms before the two output projections to a llama checkpoint, "
+     "with gains of 1; the model must then be trained to use them",
+     0},
+    {"tokenizer", KEY_TOKENIZER, "FILE|none", 0,
+     "A tokenizer.json or tokenizer.model, instead of the directory's tokenizer.json",
+     0},
+    {"set", 's', "KEY=VALUE", 0,
+     "Change one value of the run's config, model.context=2048", 0},
     {0},
 };
+
+static void set_choice(struct argp_state *state, const char *option, const char *key,
+                       const char *arg, const char *a, const char *b)
+{
+    options *o = state->input;
+    static char texts[2][32];
+    char *text = texts[!strcmp(key, "arch")];
+    if (strcmp(arg, a) != 0 && strcmp(arg, b) != 0)
+        argp_error(state, "%s is \"%s\", must be %s or %s", option, arg, a, b);
+    snprintf(text, sizeof texts[0], "model.%s=%s", key, arg);
+    o->sets[o->set_count++] = text;
+}
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -36,15 +64,26 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case 'o':
         o->out = tern_arg_name(state, "--output", arg);
         return 0;
+    case KEY_QUANT:
+        set_choice(state, "--quant", "quant", arg, "ternary", "none");
+        return 0;
+    case KEY_ARCH:
+        set_choice(state, "--arch", "arch", arg, "bitnet", "llama");
+        return 0;
     case KEY_TOKENIZER:
         o->tokenizer = tern_arg_name(state, "--tokenizer", arg);
         return 0;
+    case 's':
+        o->sets[o->set_count++] = tern_arg_set(state, arg);
+        return 0;
     case ARGP_KEY_ARG:
-        if (o->file) argp_error(state, "one model only, not \"%s\" as well", arg);
-        o->file = tern_arg_name(state, "FILE", arg);
+        if (o->model) argp_error(state, "one model only, not \"%s\" as well", arg);
+        o->model = tern_arg_name(state, "MODEL", arg);
         return 0;
     case ARGP_KEY_END:
-        if (!o->file) argp_error(state, "which model? give a weight file of llama2.c");
+        if (!o->model)
+            argp_error(state, "which model? give the directory of its config.json, "
+                              "or a weight file of llama2.c");
         if (!o->out) argp_error(state, "where to? give -o DIR");
         return 0;
     default:
@@ -52,83 +91,163 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     }
 }
 
-static void report(const options *o, const tern_tokenizer *t, const char *path)
+/* Where the weights come from: one of the two. */
+typedef struct source {
+    tern_hf_import *hf;
+    tern_llama2c *llama2c;
+} source;
+
+static const tern_spec *spec_of(const source *from)
 {
-    char tokenizer[64] = "none";
-    if (t) tern_tokenizer_describe(t, tokenizer);
-    if (o->common.json)
-        tern_print_json(json_pack("{s:o, s:o, s:s}", "run", tern_json_text(o->out),
-                                  "checkpoint", tern_json_text(path), "tokenizer",
-                                  tokenizer));
-    else
-        printf("%s: weights of %s, tokenizer %s\n", path, o->file, tokenizer);
+    return from->hf ? &from->hf->spec : tern_llama2c_spec(from->llama2c);
 }
 
-/* --- the run --- */
-
-static tern_status check(const options *o, const tern_spec *m, const tern_tokenizer *t)
+static tern_status model_of(const options *o, const source *from, const tern_spec *spec,
+                            tern_model **out)
 {
-    char path[TERN_PATH_MAX];
-    TERN_TRY(tern_path_join(path, o->out, "config.yaml"));
-    if (tern_file_exists(path))
-        return tern_fail(TERN_EARG, "%s already holds a run; choose another directory",
-                         o->out);
-    const int64_t vocab = t ? tern_tokenizer_vocab(t) : m->vocab;
-    if (vocab <= m->vocab) return TERN_OK;
-    return tern_fail(TERN_ESHAPE,
-                     "%s: has %" PRId64 " ids, but the embedding only %" PRId64 " rows",
-                     o->tokenizer, vocab, m->vocab);
+    if (from->hf) return tern_hf_import_model(from->hf, spec, out);
+    const tern_status s = tern_llama2c_model(from->llama2c, spec, out);
+    return s == TERN_OK ? s : tern_fail_in(s, o->model);
 }
 
-static tern_status write_config(const options *o, const tern_config *c)
+/* --- tokenizer and config --- */
+
+/* NULL, with a warning, where there is none. `path` is where it was found, else "". */
+static tern_status load_tokenizer(const options *o, bool from_dir,
+                                  char path[TERN_PATH_MAX], tern_tokenizer **out)
 {
-    char path[TERN_PATH_MAX], *yaml;
-    TERN_TRY(tern_path_join(path, o->out, "config.yaml"));
-    TERN_TRY(tern_config_yaml(c, &yaml));
-    const tern_status s = tern_file_write(path, yaml, strlen(yaml));
+    const bool none = o->tokenizer && !strcmp(o->tokenizer, "none");
+    *path = '\0';
+    if (none) return TERN_OK;
+    if (o->tokenizer)
+        snprintf(path, TERN_PATH_MAX, "%s", o->tokenizer);
+    else if (from_dir)
+        TERN_TRY(tern_path_join(path, o->model, "tokenizer.json"));
+    if (!o->tokenizer && !(from_dir && tern_file_exists(path))) {
+        *path = '\0';
+        tern_warn("%s: has no tokenizer; the run has no tokenizer, and can be "
+                  "trained only on a dataset made elsewhere with the right one",
+                  o->model);
+        return TERN_OK;
+    }
+    const tern_status s = tern_tokenizer_load(path, out);
+    if (s == TERN_OK || o->tokenizer) return s;
+    return tern_fail(s,
+                     "%s (give another with --tokenizer FILE, or go without: "
+                     "--tokenizer none)",
+                     tern_error_message());
+}
+
+/* What the run would learn from a text; a text is encoded with what is imported. */
+static void name_tokenizer(const char *path, tern_config *c)
+{
+    char *whole = *path ? realpath(path, NULL) : NULL;
+    if (whole && strlen(whole) < sizeof c->tokenizer)
+        snprintf(c->tokenizer, sizeof c->tokenizer, "%s", whole);
+    free(whole);
+}
+
+/* The defaults, the checkpoint's dimensions, then --set. */
+static tern_status make_config(const options *o, const tern_spec *spec,
+                               const char *tokenizer, tern_config *out)
+{
+    char *yaml = NULL;
+    tern_config c;
+    tern_config_defaults(&c);
+    c.model = *spec;
+    name_tokenizer(tokenizer, &c);
+    TERN_TRY(tern_config_yaml(&c, &yaml));
+    const tern_status s =
+        tern_config_parse(yaml, strlen(yaml), o->model, o->sets, o->set_count, out);
     free(yaml);
+    return s == TERN_OK ? tern_config_resolve(out, 0, o->model) : s;
+}
+
+static tern_status check_vocab(const char *path, const tern_tokenizer *t,
+                               const tern_spec *s)
+{
+    const int64_t ids = t ? tern_tokenizer_vocab(t) : 0;
+    if (ids <= s->vocab) return TERN_OK;
+    return tern_fail(TERN_ESHAPE,
+                     "%s: has %" PRId64 " ids, but the embedding only %" PRId64
+                     " rows; give another with --tokenizer FILE, or none",
+                     path, ids, s->vocab);
+}
+
+/* --- the command --- */
+
+static void report(const options *o, const source *from, const tern_spec *m,
+                   const tern_tokenizer *t, const char *path)
+{
+    const int64_t packed = from->hf ? from->hf->notes.packed : 0;
+    const int64_t rounded = from->hf ? from->hf->notes.scales_rounded : 0;
+    char params[16], ternary[16], tokenizer[64] = "none";
+    const int64_t all = tern_spec_params(m), codes = tern_spec_ternary_params(m);
+    if (t) tern_tokenizer_describe(t, tokenizer);
+    if (rounded)
+        tern_warn("%" PRId64 " of %" PRId64
+                  " scales were rounded to fp16, by 0.05 %% at most",
+                  rounded, packed);
+    if (o->common.json) {
+        tern_print_json(json_pack(
+            "{s:o, s:o, s:s, s:s, s:I, s:I, s:s, s:I, s:I}", "run",
+            tern_json_text(o->out), "checkpoint", tern_json_text(path), "arch",
+            tern_arch_name(m->arch), "quant", codes ? "ternary" : "none", "parameters",
+            (json_int_t)all, "ternary_parameters", (json_int_t)codes, "tokenizer",
+            tokenizer, "packed_matrices", (json_int_t)packed, "scales_rounded",
+            (json_int_t)rounded));
+        return;
+    }
+    printf("%s: %s, %s parameters, %s of them ternary, embeddings %s, tokenizer %s\n",
+           path, tern_arch_name(m->arch), tern_human_count(all, params),
+           tern_human_count(codes, ternary), m->embed == TERN_EMBED_F16 ? "f16" : "f32",
+           tokenizer);
+    fprintf(stderr,
+            "next: tern train --init %s --data TEXT --out DIR --set optim.lr=1e-4\n",
+            o->out);
+}
+
+static tern_status save(const options *o, const source *from)
+{
+    char tokenizer_path[TERN_PATH_MAX], path[TERN_PATH_MAX];
+    tern_config c;
+    tern_tokenizer *t = NULL;
+    tern_model *model = NULL;
+    TERN_TRY(load_tokenizer(o, from->hf != NULL, tokenizer_path, &t));
+    tern_status s = make_config(o, spec_of(from), tokenizer_path, &c);
+    if (s == TERN_OK) s = check_vocab(tokenizer_path, t, &c.model);
+    if (s == TERN_OK) s = model_of(o, from, &c.model, &model);
+    if (s == TERN_OK) s = tern_new_run_save(o->out, &c, t, model, path);
+    if (s == TERN_OK) report(o, from, &c.model, t, path);
+    tern_model_free(model);
+    tern_tokenizer_free(t);
     return s;
 }
 
-static tern_status save(const options *o, const tern_config *c, const tern_tokenizer *t,
-                        tern_model *model, char path[TERN_PATH_MAX])
+static tern_status import_dir(const options *o)
 {
-    const tern_progress_state state = {.val = (double)NAN, .best_val = (double)NAN};
-    TERN_TRY(tern_path_join(path, o->out, "checkpoints"));
-    TERN_TRY(tern_make_dirs(path));
-    TERN_TRY(tern_path_join(path, o->out, "checkpoints/step-00000000.h5"));
-    TERN_TRY(tern_checkpoint_save(path, c, t, model, NULL, &state));
-    return write_config(o, c); /* from now on it is a run */
+    tern_hf_import i;
+    TERN_TRY(tern_hf_import_open(o->model, &i));
+    const tern_status s = save(o, &(source){.hf = &i});
+    tern_hf_import_close(&i);
+    return s;
 }
 
-static tern_status make_run(const options *o, const tern_llama2c *f,
-                            const tern_tokenizer *t)
+static tern_status import_file(const options *o)
 {
-    char path[TERN_PATH_MAX];
-    tern_config c;
-    tern_model *model = NULL;
-    tern_config_defaults(&c);
-    c.model = *tern_llama2c_spec(f);
-    TERN_TRY(check(o, &c.model, t));
-    TERN_TRY(tern_config_resolve(&c, c.model.vocab, o->file));
-    tern_status s = tern_llama2c_model(f, &c.model, &model);
-    if (s != TERN_OK) return tern_fail_in(s, o->file);
-    s = save(o, &c, t, model, path);
-    if (s == TERN_OK) report(o, t, path);
-    tern_model_free(model);
+    tern_llama2c *f;
+    TERN_TRY(tern_llama2c_open(o->model, &f));
+    const tern_status s = save(o, &(source){.llama2c = f});
+    tern_llama2c_close(f);
     return s;
 }
 
 static tern_status import(const options *o)
 {
-    tern_llama2c *f;
-    tern_tokenizer *t = NULL;
-    TERN_TRY(tern_llama2c_open(o->file, &f));
-    tern_status s = o->tokenizer ? tern_tokenizer_load(o->tokenizer, &t) : TERN_OK;
-    if (s == TERN_OK) s = make_run(o, f, t);
-    tern_tokenizer_free(t);
-    tern_llama2c_close(f);
-    return s;
+    struct stat about;
+    TERN_TRY(tern_new_run_check(o->out));
+    const bool file = stat(o->model, &about) == 0 && S_ISREG(about.st_mode);
+    return file ? import_file(o) : import_dir(o);
 }
 
 int tern_cmd_import(int argc, char **argv)
@@ -138,16 +257,28 @@ int tern_cmd_import(int argc, char **argv)
     static const struct argp argp = {
         .options = table,
         .parser = parse,
-        .args_doc = "FILE.bin",
+        .args_doc = "MODEL",
         .children = children,
-        .doc =
-            "Make a run of weights trained elsewhere: a llama2.c file, version 0 or 1."
-            "\vExample: tern import stories260K.bin --tokenizer tok512.model "
-            "-o runs/stories",
+        .doc = "Make a run of weights trained elsewhere: a Hugging Face checkpoint, "
+               "which is "
+               "a directory with config.json, model.safetensors (or shards) and "
+               "tokenizer.json; or a file of llama2.c, version 0 or 1."
+               "\vLLaMA and its like, and BitNet, in F32, F16, BF16 or packed. What "
+               "tern's graph does not have (scaled positions, biases, sliding windows, "
+               "...) is "
+               "refused by name. `tern train --init` goes on from the run, `tern eval` "
+               "measures it, `tern export` writes it as GGUF.\n\nExamples:\n"
+               "  tern import SmolLM-135M -o runs/smol --quant ternary\n"
+               "  tern train --init runs/smol --data book.txt --out runs/smol-1bit "
+               "--set optim.lr=1e-4\n"
+               "  tern import stories260K.bin --tokenizer tok512.model -o runs/stories",
     };
     options o = {0};
+    o.sets = calloc((size_t)argc, sizeof *o.sets);
+    if (!o.sets) return TERN_EXIT_FAILED;
     argp_parse(&argp, argc, argv, 0, NULL, &o);
     tern_status s = tern_common_apply(&o.common);
     if (s == TERN_OK) s = import(&o);
+    free(o.sets);
     return s == TERN_OK ? TERN_EXIT_DONE : tern_report_failure();
 }

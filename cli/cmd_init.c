@@ -4,10 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <math.h>
-
 #include "base/file.h"
 #include "cli/cli.h"
+#include "cli/new_run.h"
 #include "layers/model.h"
 #include "train/checkpoint.h"
 #include "train/config.h"
@@ -72,22 +71,6 @@ static tern_status resolve(const options *o, tern_config *c)
     return tern_config_resolve(c, c->model.vocab, o->config);
 }
 
-static tern_status save(const options *o, const tern_config *c, tern_model *model,
-                        const tern_tokenizer *t, char path[TERN_PATH_MAX])
-{
-    const tern_progress_state state = {.val = (double)NAN, .best_val = (double)NAN};
-    char *yaml;
-    TERN_TRY(tern_path_join(path, o->out, "checkpoints"));
-    TERN_TRY(tern_make_dirs(path));
-    TERN_TRY(tern_config_yaml(c, &yaml));
-    TERN_TRY(tern_path_join(path, o->out, "config.yaml"));
-    const tern_status s = tern_file_write(path, yaml, strlen(yaml));
-    free(yaml);
-    TERN_TRY(s);
-    TERN_TRY(tern_path_join(path, o->out, "checkpoints/step-00000000.h5"));
-    return tern_checkpoint_save(path, c, t, model, NULL, &state);
-}
-
 static void report(const options *o, const tern_spec *m, const char *path)
 {
     const int64_t all = tern_spec_params(m), codes = tern_spec_ternary_params(m);
@@ -109,16 +92,13 @@ static tern_status init_run(const options *o)
     char path[TERN_PATH_MAX];
     TERN_TRY(tern_config_load(o->config, o->sets, o->set_count, &c));
     TERN_TRY(resolve(o, &c));
-    TERN_TRY(tern_path_join(path, o->out, "config.yaml"));
-    if (tern_file_exists(path))
-        return tern_fail(TERN_EARG, "%s already holds a run; choose another directory",
-                         o->out);
+    TERN_TRY(tern_new_run_check(o->out));
     tern_model *model = NULL;
     tern_tokenizer *t = NULL;
     tern_status s = tern_model_new(&c.model, &model);
     if (s == TERN_OK) s = tern_model_init(model, c.init_std, c.seed);
     if (s == TERN_OK) s = tokenizer_for(&c, &t);
-    if (s == TERN_OK) s = save(o, &c, model, t, path);
+    if (s == TERN_OK) s = tern_new_run_save(o->out, &c, t, model, path);
     if (s == TERN_OK) report(o, &c.model, path);
     tern_tokenizer_free(t);
     tern_model_free(model);

@@ -19,9 +19,9 @@ static const tern_command commands[] = {
     {"tales", "write a corpus of small English stories", tern_cmd_tales},
     {"data", "turn text into a dataset of tokens", tern_cmd_data},
     {"train", "train a model, or resume a run", tern_cmd_train},
-    {"init", "make an untrained checkpoint of any shape", tern_cmd_init},
     {"import", "make a run of weights trained elsewhere", tern_cmd_import},
-    {"export", "write a trained model as a GGUF file", tern_cmd_export},
+    {"init", "make an untrained checkpoint of any shape", tern_cmd_init},
+    {"export", "write a trained model as GGUF or for Hugging Face", tern_cmd_export},
 #endif
     {"generate", "let a model write text", tern_cmd_generate},
     {"eval", "measure a model's loss on text", tern_cmd_eval},

@@ -14,6 +14,12 @@ _tern()
     --type | -t)
         [ "$command" = export ] &&
             COMPREPLY=($(compgen -W "tq2_0 tq1_0 q2_0 f16 f32" -- "$cur")) && return ;;
+    --format) COMPREPLY=($(compgen -W "gguf hf" -- "$cur")); return ;;
+    --weights)
+        COMPREPLY=($(compgen -W "autobitlinear bitlinear online master" -- "$cur")); return ;;
+    --dtype) COMPREPLY=($(compgen -W "f32 bf16 f16" -- "$cur")); return ;;
+    --quant) COMPREPLY=($(compgen -W "ternary none" -- "$cur")); return ;;
+    --arch) COMPREPLY=($(compgen -W "bitnet llama" -- "$cur")); return ;;
     --embed) COMPREPLY=($(compgen -W "f16 q8_0 f32" -- "$cur")); return ;;
     --tokenizer) COMPREPLY=($(compgen -f -W "byte char bpe:4096" -- "$cur")); return ;;
     --overflow) COMPREPLY=($(compgen -W "shift refuse" -- "$cur")); return ;;

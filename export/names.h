@@ -1,4 +1,4 @@
-/* names.h - what our parameters are called in a GGUF file (inside export/). */
+/* names.h - what our parameters are called elsewhere (inside export/). */
 #ifndef TERN_EXPORT_NAMES_H
 #define TERN_EXPORT_NAMES_H
 
@@ -15,11 +15,13 @@ typedef enum tern_export_kind {
     TERN_EXPORT_EMBED   /* embedding or head */
 } tern_export_kind;
 
-enum { TERN_GGUF_NAME = 64 }; /* with its NUL */
+enum { TERN_GGUF_NAME = 64, TERN_HF_NAME = 96 }; /* with the NUL */
 
 /* tern_gguf_name() - "layers.3.attn.wq" -> "blk.3.attn_q.weight". false if there is no
  * such name in GGUF. */
 bool tern_gguf_name(const char *ours, char theirs[TERN_GGUF_NAME],
                     tern_export_kind *kind);
+/* tern_hf_name() - "layers.3.attn.wq" -> "model.layers.3.self_attn.q_proj.weight". */
+bool tern_hf_name(const char *ours, char theirs[TERN_HF_NAME], tern_export_kind *kind);
 
 #endif /* TERN_EXPORT_NAMES_H */
