@@ -1,6 +1,7 @@
 /* hf_import.c - see hf_import.h. */
 #include "export/hf_import.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -159,11 +160,31 @@ static tern_status fill_param(tern_hf_import *i, tern_param *p)
     return tern_param_refresh(p);
 }
 
+/* Before memory is taken for a model: config.json may say anything, but what it
+ * describes must be in the files, give or take what a message will name. */
+static tern_status check_size(const tern_hf_import *i, const tern_spec *spec)
+{
+    enum { SLACK = 1 << 20, TIMES = 4 };
+    int64_t have = 0;
+    for (size_t k = 0; k < tern_safetensors_count(i->file); k++) {
+        const tern_st_tensor *t = tern_safetensors_at(i->file, k);
+        have += (int64_t)(t->type == TERN_ST_U8 ? 4 * t->bytes : t->bytes / 2);
+    }
+    TERN_TRY(tern_spec_check(spec, tern_safetensors_path(i->file)));
+    const int64_t need = tern_spec_params(spec);
+    if (need <= TIMES * have + SLACK) return TERN_OK;
+    return tern_fail(TERN_ESHAPE,
+                     "%s: config.json describes a model of %" PRId64
+                     " parameters, but the tensors hold %" PRId64 " at most",
+                     tern_safetensors_path(i->file), need, have);
+}
+
 tern_status tern_hf_import_model(tern_hf_import *i, const tern_spec *spec,
                                  tern_model **out)
 {
     tern_model *m = NULL;
     i->notes = (tern_hf_notes){0};
+    TERN_TRY(check_size(i, spec));
     TERN_TRY(tern_model_new(spec, &m));
     const tern_params *list = tern_model_params(m);
     tern_status s = check_all_used(i, spec->arch, list);

@@ -188,26 +188,33 @@ static tern_model *random_model(const tern_spec *s, uint64_t seed)
     return m;
 }
 
-static tern_model *export_variant(const variant *v)
+/* Into dir/name, by way of a checkpoint; all of it must be exact. */
+static tern_hf_parity export_model(const char *name, tern_model *m,
+                                   const tern_config *c, const tern_hf_options *o)
 {
-    char path[TERN_PATH_MAX], file[TERN_PATH_MAX];
-    const tern_config c = config_of(v);
+    char path[TERN_PATH_MAX], file[TERN_PATH_MAX], verdict[512];
     const tern_progress_state state = {.val = (double)NAN, .best_val = (double)NAN};
-    const tern_hf_options o = {
-        .weights = v->weights, .dtype = TERN_HF_AUTO, .shard_bytes = v->shard_bytes};
     tern_checkpoint *checkpoint;
     tern_hf_parity parity;
-    char verdict[512];
-    tern_model *m = random_model(&c.model, v->seed);
     OK(tern_path_join(file, dir, "c.h5"));
-    OK(tern_checkpoint_save(file, &c, NULL, m, NULL, &state));
+    OK(tern_checkpoint_save(file, c, NULL, m, NULL, &state));
     OK(tern_checkpoint_open(file, &checkpoint));
-    OK(tern_path_join(path, dir, v->name));
-    OK(tern_export_hf(checkpoint, m, &o, path, &parity));
-    cr_expect(tern_hf_verdict(&parity, verdict, sizeof verdict), "%s: %s", v->name,
+    OK(tern_path_join(path, dir, name));
+    OK(tern_export_hf(checkpoint, m, o, path, &parity));
+    cr_expect(tern_hf_verdict(&parity, verdict, sizeof verdict), "%s: %s", name,
               verdict);
-    cr_expect(eq(int, parity.files > 1, v->shard_bytes > 0));
     tern_checkpoint_close(checkpoint);
+    return parity;
+}
+
+static tern_model *export_variant(const variant *v)
+{
+    const tern_config c = config_of(v);
+    const tern_hf_options o = {
+        .weights = v->weights, .dtype = TERN_HF_AUTO, .shard_bytes = v->shard_bytes};
+    tern_model *m = random_model(&c.model, v->seed);
+    const tern_hf_parity parity = export_model(v->name, m, &c, &o);
+    cr_expect(eq(int, parity.files > 1, v->shard_bytes > 0));
     return m;
 }
 
@@ -226,7 +233,7 @@ Test(hf_reference, reads_what_tern_exports)
     for (int i = 0; i < VARIANTS; i++) {
         double size;
         const double d = distance(models[i], variants[i].name, &size);
-        printf("%s: %.1e of %.2f\n", variants[i].name, d, size);
+        cr_log_info("%s: off by %.1e, of %.2f", variants[i].name, d, size);
         cr_expect(lt(dbl, d, LIMIT), "%s", variants[i].name);
         cr_expect(gt(dbl, size, 0.5), "%s: logits too small to compare",
                   variants[i].name);
@@ -238,7 +245,42 @@ Test(hf_reference, reads_what_tern_exports)
 
 static const char *const kinds[] = {"llama-f32", "llama-f16-tied", "llama-bf16",
                                     "bitnet-auto-bf16", "llama-bitlinear"};
+static const tern_hf_options back[] = {
+    {.weights = TERN_HF_AUTO, .dtype = TERN_ST_F32},
+    {.weights = TERN_HF_AUTO, .dtype = TERN_ST_F16},
+    {.weights = TERN_HF_AUTO, .dtype = TERN_ST_BF16},
+    {.weights = TERN_HF_WRITE_AUTOBITLINEAR, .dtype = TERN_ST_BF16},
+    {.weights = TERN_HF_WRITE_BITLINEAR, .dtype = TERN_ST_F32},
+};
 enum { KINDS = sizeof kinds / sizeof *kinds };
+
+/* Exported in its own kind and dtype, a checkpoint has the tensors it came with. */
+static void expect_round_trip(const char *kind, tern_model *m, const tern_hf_options *o)
+{
+    char path[TERN_PATH_MAX], name[64];
+    tern_config c;
+    tern_safetensors *before, *after;
+    tern_config_defaults(&c);
+    c.model = *tern_model_spec(m);
+    snprintf(name, sizeof name, "%s-back", kind);
+    (void)export_model(name, m, &c, o);
+    OK(tern_path_join(path, dir, kind));
+    OK(tern_safetensors_open_dir(path, &before));
+    OK(tern_path_join(path, dir, name));
+    OK(tern_safetensors_open_dir(path, &after));
+    cr_expect(eq(sz, tern_safetensors_count(after), tern_safetensors_count(before)));
+    for (size_t i = 0; i < tern_safetensors_count(before); i++) {
+        const tern_st_tensor *a = tern_safetensors_at(before, i);
+        const tern_st_tensor *b = tern_safetensors_find(after, a->name);
+        cr_assert(b != NULL, "%s: %s", kind, a->name);
+        cr_expect(eq(int, b->type, a->type));
+        cr_expect(eq(int, b->rank, a->rank));
+        cr_assert(eq(sz, b->bytes, a->bytes));
+        cr_expect(memcmp(b->data, a->data, a->bytes) == 0, "%s: %s", kind, a->name);
+    }
+    tern_safetensors_close(before);
+    tern_safetensors_close(after);
+}
 
 Test(hf_reference, makes_what_tern_imports)
 {
@@ -268,8 +310,9 @@ Test(hf_reference, makes_what_tern_imports)
         OK(tern_hf_import_model(&import, &import.spec, &m));
         cr_expect(eq(i64, import.notes.scales_rounded, 0));
         const double d = distance(m, kinds[i], &size);
-        printf("%s: %.1e of %.2f\n", kinds[i], d, size);
+        cr_log_info("%s: off by %.1e, of %.2f", kinds[i], d, size);
         cr_expect(lt(dbl, d, LIMIT), "%s", kinds[i]);
+        expect_round_trip(kinds[i], m, &back[i]);
         tern_hf_import_close(&import);
         tern_model_free(m);
     }
