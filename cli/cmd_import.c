@@ -125,9 +125,10 @@ static tern_status load_tokenizer(const options *o, bool from_dir,
         TERN_TRY(tern_path_join(path, o->model, "tokenizer.json"));
     if (!o->tokenizer && !(from_dir && tern_file_exists(path))) {
         *path = '\0';
-        tern_warn("%s: has no tokenizer; the run has no tokenizer, and can be "
-                  "trained only on a dataset made elsewhere with the right one",
-                  o->model);
+        tern_warn(
+            "%s: has no %s; the run has no tokenizer, and can be trained only on a "
+            "dataset made elsewhere with the right one",
+            o->model, from_dir ? "tokenizer.json" : "tokenizer (--tokenizer FILE)");
         return TERN_OK;
     }
     const tern_status s = tern_tokenizer_load(path, out);
