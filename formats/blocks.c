@@ -9,8 +9,13 @@
 #include <string.h>
 
 #include "base/half.h"
+#include "formats/blocks_parts.h"
 
-/* Names and sizes of all types of ggml, by number; the gaps were removed from it. */
+/* I2_S, see there: weights that are packed together, and bytes after the last. */
+enum { I2S_GROUP = 128, I2S_TAIL = 32 };
+
+/* Names and sizes of all types of ggml, by number; the gaps were removed from it. I2_S
+ * is none of them, but bitnet.cpp's number for it means nothing else. */
 enum { TYPE_COUNT = 43 };
 static const struct {
     const char *name;
@@ -31,9 +36,9 @@ static const struct {
     [26] = {"I32", 1, 4},        [27] = {"I64", 1, 8},
     [28] = {"F64", 1, 8},        [29] = {"IQ1_M", 256, 56},
     [30] = {"BF16", 1, 2},       [34] = {"TQ1_0", 256, 54},
-    [35] = {"TQ2_0", 256, 66},   [39] = {"MXFP4", 32, 17},
-    [40] = {"NVFP4", 64, 36},    [41] = {"Q1_0", 128, 18},
-    [42] = {"Q2_0", 64, 18},
+    [35] = {"TQ2_0", 256, 66},   [36] = {"I2_S", 1, 0},
+    [39] = {"MXFP4", 32, 17},    [40] = {"NVFP4", 64, 36},
+    [41] = {"Q1_0", 128, 18},    [42] = {"Q2_0", 64, 18},
 };
 
 const char *tern_ggml_name(uint32_t type)
@@ -50,6 +55,7 @@ size_t tern_ggml_block(uint32_t type)
 size_t tern_ggml_bytes(uint32_t type, size_t n)
 {
     const size_t block = tern_ggml_block(type);
+    if (type == TERN_GGML_I2_S) return n % I2S_GROUP ? 0 : n / 4 + I2S_TAIL;
     if (block == 0 || n % block) return 0;
     const size_t blocks = n / block, bytes = layouts[type].bytes;
     return blocks > SIZE_MAX / bytes ? 0 : blocks * bytes;
@@ -62,19 +68,14 @@ bool tern_ggml_is_ternary(uint32_t type)
 
 bool tern_ggml_decodes(uint32_t type)
 {
-    return tern_ggml_is_ternary(type) || type == TERN_GGML_F32 ||
-           type == TERN_GGML_F16 || type == TERN_GGML_BF16 || type == TERN_GGML_Q8_0;
+    return tern_ggml_is_ternary(type) || tern_ggml_encodes(type) ||
+           type == TERN_GGML_Q4_K;
 }
 
-static uint16_t read_u16(const uint8_t *p)
+bool tern_ggml_encodes(uint32_t type)
 {
-    return (uint16_t)(p[0] | p[1] << 8);
-}
-
-static void write_u16(uint8_t *p, uint16_t v)
-{
-    p[0] = (uint8_t)v;
-    p[1] = (uint8_t)(v >> 8);
+    return type == TERN_GGML_F32 || type == TERN_GGML_F16 || type == TERN_GGML_BF16 ||
+           type == TERN_GGML_Q8_0 || type == TERN_GGML_Q6_K || type == TERN_GGML_Q4_0;
 }
 
 /* --- TQ2_0: 256 weights in 66 bytes ---
@@ -205,14 +206,14 @@ void tern_encode_trits(uint32_t type, const int8_t *t, size_t n, float scale,
         switch (type) {
         case TERN_GGML_TQ2_0:
             tq2_encode(t, out);
-            write_u16(out + 64, d);
+            tern_write_u16(out + 64, d);
             break;
         case TERN_GGML_TQ1_0:
             tq1_encode(t, out);
-            write_u16(out + 52, d);
+            tern_write_u16(out + 52, d);
             break;
         default:
-            write_u16(out, d);
+            tern_write_u16(out, d);
             q2_encode(t, out + 2);
             break;
         }
@@ -245,17 +246,55 @@ tern_status tern_decode_trits(uint32_t type, const uint8_t *in, size_t n, int8_t
             return tern_fail(TERN_ECORRUPT, "weights %zu to %zu: not a ternary code", i,
                              i + block - 1);
         if (!nonzero) continue;
-        const float d = tern_float_from_half(read_u16(block_scale(type, in)));
+        const float d = tern_float_from_half(tern_read_u16(block_scale(type, in)));
         if (!(d > 0.0f && d <= 65504.0f))
             return tern_fail(TERN_ECORRUPT, "weights %zu to %zu: the scale is %g", i,
                              i + block - 1, (double)d);
         if (common != 0.0f && d != common)
-            return tern_fail(TERN_ECORRUPT,
+            return tern_fail(TERN_EFORMAT,
                              "weights %zu to %zu: the scale is %g, before it %g", i,
                              i + block - 1, (double)d, (double)common);
         common = d;
     }
     *scale = common;
+    return TERN_OK;
+}
+
+/* --- I2_S, bitnet.cpp's own: a whole tensor ---
+ *
+ *     | groups of 32 bytes: 128 weights each | f32 scale, 28 zeros |
+ *
+ * A group is 128 neighbours of the flattened matrix; byte m of it holds, from its
+ * highest bits down, the codes of weights m, 32 + m, 64 + m, 96 + m. This is the layout
+ * of x86, of bitnet.cpp's converter, and of the files that its authors publish. On ARM
+ * its quantiser writes groups of 64 under the same number, and nothing in such a file
+ * says so: it cannot be told apart, and is read wrongly here as it is there. */
+static bool i2s_tail(const uint8_t *tail, float *scale)
+{
+    *scale = tern_float_from_bits(tern_read_u16(tail) |
+                                  (uint32_t)tern_read_u16(tail + 2) << 16);
+    bool zeros = true;
+    for (size_t i = 4; i < I2S_TAIL; i++) zeros &= tail[i] == 0;
+    return zeros;
+}
+
+tern_status tern_decode_i2s(const uint8_t *in, size_t n, int8_t *t, float *scale)
+{
+    float d;
+    if (!i2s_tail(in + n / 4, &d))
+        return tern_fail(TERN_ECORRUPT,
+                         "the bytes behind the scale are not zero: not the I2_S that "
+                         "tern reads");
+    if (!(d > 0.0f && d < INFINITY))
+        return tern_fail(TERN_ECORRUPT, "the scale is %g", (double)d);
+    for (size_t i = 0; i < n; i++) {
+        const size_t at = i / I2S_GROUP, k = i % I2S_GROUP / 32, m = i % 32;
+        const int u = in[at * 32 + m] >> (6 - 2 * k) & 3;
+        if (u == 3)
+            return tern_fail(TERN_ECORRUPT, "weight %zu: not a ternary code", i);
+        t[i] = (int8_t)(u - 1);
+    }
+    *scale = d;
     return TERN_OK;
 }
 
@@ -275,7 +314,7 @@ static void q8_encode(const float *x, size_t n, uint8_t *out)
         float largest = 0.0f;
         for (size_t j = 0; j < 32; j++) largest = fmaxf(largest, fabsf(x[j]));
         const float d = largest / 127.0f, inverse = d > 0.0f ? 1.0f / d : 0.0f;
-        write_u16(out, tern_half_from_float(d));
+        tern_write_u16(out, tern_half_from_float(d));
         for (size_t j = 0; j < 32; j++)
             out[2 + j] = (uint8_t)round_to_i8(x[j] * inverse);
     }
@@ -284,7 +323,7 @@ static void q8_encode(const float *x, size_t n, uint8_t *out)
 static void q8_decode(const uint8_t *in, size_t n, float *x)
 {
     for (size_t i = 0; i < n; i += 32, x += 32, in += 34) {
-        const float d = tern_float_from_half(read_u16(in));
+        const float d = tern_float_from_half(tern_read_u16(in));
         for (size_t j = 0; j < 32; j++) x[j] = (float)(int8_t)in[2 + j] * d;
     }
 }
@@ -293,23 +332,29 @@ static void q8_decode(const uint8_t *in, size_t n, float *x)
 
 void tern_encode_floats(uint32_t type, const float *x, size_t n, uint8_t *out)
 {
-    assert(tern_ggml_decodes(type) && !tern_ggml_is_ternary(type));
+    assert(tern_ggml_encodes(type));
     assert(n % tern_ggml_block(type) == 0);
     switch (type) {
     case TERN_GGML_F32:
         for (size_t i = 0; i < n; i++) {
             const uint32_t u = tern_float_bits(x[i]);
-            write_u16(out + 4 * i, (uint16_t)u);
-            write_u16(out + 4 * i + 2, (uint16_t)(u >> 16));
+            tern_write_u16(out + 4 * i, (uint16_t)u);
+            tern_write_u16(out + 4 * i + 2, (uint16_t)(u >> 16));
         }
         break;
     case TERN_GGML_F16:
         for (size_t i = 0; i < n; i++)
-            write_u16(out + 2 * i, tern_half_from_float(x[i]));
+            tern_write_u16(out + 2 * i, tern_half_from_float(x[i]));
         break;
     case TERN_GGML_BF16:
         for (size_t i = 0; i < n; i++)
-            write_u16(out + 2 * i, tern_bf16_from_float(x[i]));
+            tern_write_u16(out + 2 * i, tern_bf16_from_float(x[i]));
+        break;
+    case TERN_GGML_Q4_0:
+        tern_q4_0_encode(x, n, out);
+        break;
+    case TERN_GGML_Q6_K:
+        tern_q6_k_encode(x, n, out);
         break;
     default:
         q8_encode(x, n, out);
@@ -322,7 +367,7 @@ static void ternary_to_floats(uint32_t type, const uint8_t *in, size_t n, float 
     const size_t block = layouts[type].weights, bytes = layouts[type].bytes;
     int8_t t[256];
     for (size_t i = 0; i < n; i += block, x += block, in += bytes) {
-        const float d = tern_float_from_half(read_u16(block_scale(type, in)));
+        const float d = tern_float_from_half(tern_read_u16(block_scale(type, in)));
         block_decode(type, in, t);
         for (size_t j = 0; j < block; j++) x[j] = (float)t[j] * d;
     }
@@ -334,19 +379,28 @@ void tern_decode_floats(uint32_t type, const uint8_t *in, size_t n, float *x)
     switch (type) {
     case TERN_GGML_F32:
         for (size_t i = 0; i < n; i++)
-            x[i] = tern_float_from_bits(read_u16(in + 4 * i) |
-                                        (uint32_t)read_u16(in + 4 * i + 2) << 16);
+            x[i] = tern_float_from_bits(tern_read_u16(in + 4 * i) |
+                                        (uint32_t)tern_read_u16(in + 4 * i + 2) << 16);
         break;
     case TERN_GGML_F16:
         for (size_t i = 0; i < n; i++)
-            x[i] = tern_float_from_half(read_u16(in + 2 * i));
+            x[i] = tern_float_from_half(tern_read_u16(in + 2 * i));
         break;
     case TERN_GGML_BF16:
         for (size_t i = 0; i < n; i++)
-            x[i] = tern_float_from_bf16(read_u16(in + 2 * i));
+            x[i] = tern_float_from_bf16(tern_read_u16(in + 2 * i));
         break;
     case TERN_GGML_Q8_0:
         q8_decode(in, n, x);
+        break;
+    case TERN_GGML_Q4_0:
+        tern_q4_0_decode(in, n, x);
+        break;
+    case TERN_GGML_Q4_K:
+        tern_q4_k_decode(in, n, x);
+        break;
+    case TERN_GGML_Q6_K:
+        tern_q6_k_decode(in, n, x);
         break;
     default:
         ternary_to_floats(type, in, n, x);

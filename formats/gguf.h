@@ -18,14 +18,18 @@
 
 #include "base/status.h"
 
-/* Tensor types tern knows; the numbers are ggml's. */
+/* Tensor types tern reads; the numbers are ggml's. */
 typedef enum tern_ggml_type {
     TERN_GGML_F32 = 0,
     TERN_GGML_F16 = 1,
+    TERN_GGML_Q4_0 = 2,
     TERN_GGML_Q8_0 = 8,
+    TERN_GGML_Q4_K = 12,
+    TERN_GGML_Q6_K = 14,
     TERN_GGML_BF16 = 30,
     TERN_GGML_TQ1_0 = 34,
     TERN_GGML_TQ2_0 = 35,
+    TERN_GGML_I2_S = 36, /* bitnet.cpp's; ggml has removed the number */
     TERN_GGML_Q2_0 = 42
 } tern_ggml_type;
 

@@ -346,11 +346,14 @@ static tern_status take_tensor_type(cursor *c, tern_gguf_tensor *t, const char *
     t->type = (uint32_t)type;
     const size_t block = tern_ggml_block(t->type);
     if (block == 0)
-        return tern_fail(TERN_EFORMAT, "%s: %s has type %" PRIu64 ", which %s", c->path,
-                         what, type,
-                         type >= 36 && type <= 38
-                             ? "only bitnet.cpp's own files use (I2_S, TL1, TL2)"
-                             : "GGUF does not have");
+        return tern_fail(
+            TERN_EFORMAT, "%s: %s has type %" PRIu64 ", which %s", c->path, what, type,
+            type == 37 || type == 38 ? "only bitnet.cpp's own files use (TL1, TL2)"
+                                     : "GGUF does not have");
+    if (t->type == TERN_GGML_I2_S && elements % 128)
+        return tern_fail(TERN_ECORRUPT,
+                         "%s: %s: %" PRIu64 " elements, no multiple of I2_S's 128",
+                         c->path, what, elements);
     if ((uint64_t)t->dims[0] % block)
         return tern_fail(TERN_ECORRUPT,
                          "%s: %s: rows of %" PRId64

@@ -77,6 +77,35 @@ Test(blocks, same_bytes_as_ggml)
     cr_expect(eq(int, memcmp(out, ggml_q8, 34), 0));
 }
 
+static uint32_t hash_floats(const float *x, size_t n)
+{
+    uint32_t h = 2166136261u;
+    for (size_t i = 0; i < n; i++)
+        for (int k = 0; k < 4; k++)
+            h = (h ^ (tern_float_bits(x[i]) >> 8 * k & 255)) * 16777619u;
+    return h;
+}
+
+Test(blocks, same_bytes_as_llama_quantize)
+{
+    float x[512], y[512];
+    uint8_t out[420];
+    for (int i = 0; i < 512; i++)
+        x[i] =
+            (float)((i * i * 7 + i * 13) % 201 - 100) * 0.01f * (float)(1 + i / 16 % 5);
+    memset(x + 48, 0, 16 * sizeof *x);
+    tern_encode_floats(TERN_GGML_Q4_0, x, 64, out);
+    cr_expect(eq(int, memcmp(out, ggml_q4_0, 36), 0));
+    tern_decode_floats(TERN_GGML_Q4_0, ggml_q4_0, 64, y);
+    cr_expect(eq(u32, hash_floats(y, 64), ggml_q4_0_floats));
+    tern_encode_floats(TERN_GGML_Q6_K, x, 512, out);
+    cr_expect(eq(int, memcmp(out, ggml_q6_k, 420), 0));
+    tern_decode_floats(TERN_GGML_Q6_K, ggml_q6_k, 512, y);
+    cr_expect(eq(u32, hash_floats(y, 512), ggml_q6_k_floats));
+    tern_decode_floats(TERN_GGML_Q4_K, ggml_q4_k, 256, y);
+    cr_expect(eq(u32, hash_floats(y, 256), ggml_q4_k_floats));
+}
+
 Test(blocks, random_rows_agree_with_the_oracle)
 {
     enum { N = 256 * 5 };
@@ -185,7 +214,7 @@ Test(blocks, one_scale_for_a_row)
         cr_expect(eq(flt, scale, 0.25f));
         set_scale(type, row + 2 * bytes, 0.5f);
         cr_expect(
-            eq(int, tern_decode_trits(type, row, 3 * n, t, &scale), TERN_ECORRUPT));
+            eq(int, tern_decode_trits(type, row, 3 * n, t, &scale), TERN_EFORMAT));
         static const float wrong[] = {0.0f, -0.25f, INFINITY, NAN};
         for (size_t i = 0; i < 4; i++) {
             set_scale(type, row, wrong[i]);
@@ -197,6 +226,31 @@ Test(blocks, one_scale_for_a_row)
         cr_expect(tern_decode_trits(type, row + bytes, n, t, &scale) == TERN_OK);
         cr_expect(eq(flt, scale, 0.0f), "nothing but zeros has no scale");
     }
+}
+
+/* Weight i of a group of 128 stands in byte i mod 32, the first 32 in its top bits. */
+Test(blocks, i2s)
+{
+    enum { N = 384 };
+    uint8_t in[N / 4 + 32] = {0};
+    int8_t want[N], t[N];
+    float scale = -1.0f;
+    random_trits(want, N, 3);
+    for (size_t i = 0; i < N; i++)
+        in[i / 128 * 32 + i % 32] |=
+            (uint8_t)((want[i] + 1) << (6 - 2 * (int)(i % 128 / 32)));
+    const uint8_t d[] = {0xdb, 0x0f, 0x49, 0x40}; /* pi */
+    memcpy(in + N / 4, d, 4);
+    cr_expect(tern_decode_i2s(in, N, t, &scale) == TERN_OK);
+    cr_expect(scale == 3.14159274f && memcmp(t, want, N) == 0);
+    in[40] |= 0x30;
+    cr_expect(eq(int, tern_decode_i2s(in, N, t, &scale), TERN_ECORRUPT));
+    in[40] &= 0xcf;
+    in[N / 4 + 31] = 1;
+    cr_expect(eq(int, tern_decode_i2s(in, N, t, &scale), TERN_ECORRUPT));
+    in[N / 4 + 31] = 0;
+    memset(in + N / 4, 0, 4);
+    cr_expect(eq(int, tern_decode_i2s(in, N, t, &scale), TERN_ECORRUPT));
 }
 
 /* --- floats --- */
@@ -237,17 +291,25 @@ Test(blocks, q8_is_within_half_a_step)
     }
     const float odd[32] = {NAN, INFINITY, -INFINITY, 1.0f}; /* defined, if senseless */
     tern_encode_floats(TERN_GGML_Q8_0, odd, 32, b);
+    tern_encode_floats(TERN_GGML_Q4_0, odd, 32, b);
+    for (size_t i = 0; i < 256; i++) x[i] = odd[i % 32];
+    tern_encode_floats(TERN_GGML_Q6_K, x, 256, b);
 }
 
 Test(blocks, names_and_sizes)
 {
     cr_expect(eq(str, (char *)tern_ggml_name(TERN_GGML_TQ1_0), "TQ1_0"));
-    cr_expect(eq(str, (char *)tern_ggml_name(36), "unknown type"));
+    cr_expect(eq(str, (char *)tern_ggml_name(37), "unknown type"));
+    cr_expect(eq(str, (char *)tern_ggml_name(TERN_GGML_I2_S), "I2_S"));
+    cr_expect(eq(sz, tern_ggml_bytes(TERN_GGML_I2_S, 256), 96));
+    cr_expect(eq(sz, tern_ggml_bytes(TERN_GGML_I2_S, 64), 0));
+    cr_expect(not(tern_ggml_decodes(TERN_GGML_I2_S)), "a whole tensor, no rows");
+    cr_expect(tern_ggml_decodes(TERN_GGML_Q4_K) && !tern_ggml_encodes(TERN_GGML_Q4_K));
     cr_expect(eq(sz, tern_ggml_bytes(TERN_GGML_TQ1_0, 512), 108));
-    cr_expect(eq(sz, tern_ggml_bytes(14, 256), 210), "Q6_K: known, not decoded");
+    cr_expect(eq(sz, tern_ggml_bytes(14, 256), 210), "Q6_K");
     cr_expect(eq(sz, tern_ggml_bytes(TERN_GGML_TQ1_0, 128), 0));
     cr_expect(eq(sz, tern_ggml_bytes(99, 128), 0));
     cr_expect(eq(sz, tern_ggml_bytes(TERN_GGML_F32, SIZE_MAX), 0));
     cr_expect(tern_ggml_is_ternary(TERN_GGML_Q2_0) && !tern_ggml_is_ternary(2));
-    cr_expect(tern_ggml_decodes(TERN_GGML_BF16) && !tern_ggml_decodes(14));
+    cr_expect(tern_ggml_decodes(TERN_GGML_BF16) && !tern_ggml_decodes(11));
 }

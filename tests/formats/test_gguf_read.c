@@ -323,7 +323,7 @@ Test(gguf_read, refuses_wrong_shapes)
     refused(&c, TERN_ECORRUPT, "\"big\" has more than 2^64 bytes");
 }
 
-/* * types: beyond the table, removed ones, among them bitnet.cpp's I2_S */
+/* * types: beyond the table, removed ones, among them bitnet.cpp's TL1 and TL2 */
 Test(gguf_read, refuses_unknown_types)
 {
     static const uint32_t gone[] = {4, 5, 31, 32, 33, 37, 38, 43, 134, UINT32_MAX};
@@ -332,8 +332,18 @@ Test(gguf_read, refuses_unknown_types)
         two_tensors(&c, "t", 256, 1, gone[i], 32);
         refused(&c, TERN_EFORMAT, "tensor \"t\" has type");
     }
-    two_tensors(&c, "t", 256, 1, 36, 32);
-    refused(&c, TERN_EFORMAT, "I2_S");
+    two_tensors(&c, "t", 256, 1, 37, 32);
+    refused(&c, TERN_EFORMAT, "TL1");
+}
+
+/* * bitnet.cpp's I2_S, which ggml does not have: 2 bits each and 32 bytes */
+Test(gguf_read, measures_i2s)
+{
+    craft c;
+    two_tensors(&c, "t", 64, 2, TERN_GGML_I2_S, 32);
+    accepted(&c);
+    two_tensors(&c, "t", 64, 3, TERN_GGML_I2_S, 32);
+    refused(&c, TERN_ECORRUPT, "192 elements, no multiple of I2_S's 128");
 }
 
 /* * rows that are no whole number of blocks */

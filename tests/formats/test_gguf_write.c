@@ -178,7 +178,7 @@ static void tensor_huge(tern_gguf_writer *w)
 
 static void tensor_type(tern_gguf_writer *w)
 {
-    tern_gguf_put_tensor(w, "q", (tern_ggml_type)36, 256, 2, fill_fails, NULL);
+    tern_gguf_put_tensor(w, "q", (tern_ggml_type)37, 256, 2, fill_fails, NULL);
 }
 
 static void tensor_fails(tern_gguf_writer *w)
@@ -196,7 +196,7 @@ Test(gguf_write, refuses_what_a_reader_would)
     refused(tensor_breaks_block, TERN_ESHAPE, "Q2_0 has blocks of 64");
     refused(tensor_empty, TERN_ESHAPE, "impossible shape");
     refused(tensor_huge, TERN_ESHAPE, "impossible shape");
-    refused(tensor_type, TERN_EARG, "type 36");
+    refused(tensor_type, TERN_EARG, "type 37");
 }
 
 Test(gguf_write, failing_tensor_leaves_the_old_file)
