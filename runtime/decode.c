@@ -286,7 +286,8 @@ static int team_size(const decoding *d)
 
 bool tern_decode_can(const tern_session *s)
 {
-    return s->model->spec.quant == TERN_QUANT_TERNARY && !s->probe;
+    return !s->model->some_float && s->model->head->form != TERN_MATRIX_BLOCKS &&
+           s->activations == TERN_ACTIVATIONS_PER_TOKEN && !s->probe;
 }
 
 void tern_decode(const tern_decode_row *rows, int64_t n, int64_t first, float *logits)

@@ -14,8 +14,8 @@
 #include "kernels/rows.h"
 #include "runtime/repack.h"
 
-/* Floats of a Q8_0 matrix that are unpacked at a time: the second level cache holds
- * them until they are multiplied. */
+/* Floats of a matrix of blocks that are unpacked at a time: the second level cache
+ * holds them until they are multiplied. */
 enum { BLOCK_FLOATS = 1 << 17 };
 /* Weights of a float tensor that are looked at together; and weights that one thread
  * unpacks alone. */
@@ -26,11 +26,12 @@ static tern_status out_of_memory(const char *path, const tern_gguf_tensor *t)
     return tern_fail(TERN_EMEM, "%s: tensor \"%s\": out of memory", path, t->name);
 }
 
-static tern_status wrong_type(const char *path, const tern_gguf_tensor *t,
-                              const char *wanted)
+static tern_status wrong_type(const char *path, const tern_gguf_tensor *t)
 {
-    return tern_fail(TERN_EFORMAT, "%s: tensor \"%s\" has type %s; tern runs %s here",
-                     path, t->name, tern_ggml_name(t->type), wanted);
+    return tern_fail(TERN_EFORMAT,
+                     "%s: tensor \"%s\" has type %s; tern runs TQ1_0, TQ2_0, Q2_0, "
+                     "Q4_0, Q4_K, Q6_K, Q8_0, F16, BF16 and F32 here",
+                     path, t->name, tern_ggml_name(t->type));
 }
 
 /* --- ternary --- */
@@ -132,38 +133,57 @@ static tern_status one_scale(const float *scale, size_t rows, float *out)
     return TERN_OK;
 }
 
+/* The same for I2_S, whose blocks do not know of rows. */
+static tern_status unpack_i2s(const unpacking *u, size_t rows, size_t head_dim,
+                              int8_t *t, float *scale)
+{
+    int8_t *codes = malloc(rows * u->cols);
+    if (!codes) return tern_fail(TERN_EMEM, "out of memory");
+    const tern_status s =
+        tern_decode_i2s(u->tensor->data, rows * u->cols, codes, scale);
+    for (size_t r = 0; s == TERN_OK && r < rows; r++)
+        memcpy(t + tern_gguf_rotary_row(r, head_dim) * u->cols, codes + r * u->cols,
+               u->cols);
+    free(codes);
+    return s;
+}
+
 static tern_status pack(const unpacking *u, size_t head_dim, tern_matrix *w, int8_t *t,
                         float *scales)
 {
-    TERN_TRY(unpack(u, w->rows, head_dim, t, scales));
-    TERN_TRY(one_scale(scales, w->rows, &w->ternary.scale));
+    if (u->tensor->type == TERN_GGML_I2_S) {
+        TERN_TRY(unpack_i2s(u, w->rows, head_dim, t, &w->ternary.scale));
+    } else {
+        TERN_TRY(unpack(u, w->rows, head_dim, t, scales));
+        TERN_TRY(one_scale(scales, w->rows, &w->ternary.scale));
+    }
     tern_ternary_from_codes(t, &w->ternary);
     return TERN_OK;
 }
 
-/* Row by row, for what tern_repack_blocks() does not do: floats, and messages. */
+static bool is_float(uint32_t type)
+{
+    return type == TERN_GGML_F16 || type == TERN_GGML_BF16 || type == TERN_GGML_F32;
+}
+
+/* Row by row, for what tern_repack_blocks() does not do: floats, I2_S, and messages. */
 static tern_status unpack_slowly(unpacking *u, size_t head_dim, tern_matrix *w)
 {
     int8_t *codes = malloc(w->rows * w->cols);
     float *scales = calloc(w->rows, sizeof *scales);
     tern_status s = TERN_OK;
     if (!codes || !scales) s = tern_fail(TERN_EMEM, "out of memory");
-    if (s == TERN_OK && !tern_ggml_is_ternary(u->tensor->type))
-        s = find_gamma(u, w->rows);
+    if (s == TERN_OK && is_float(u->tensor->type)) s = find_gamma(u, w->rows);
     if (s == TERN_OK) s = pack(u, head_dim, w, codes, scales);
     free(codes);
     free(scales);
     return s;
 }
 
-tern_status tern_matrix_load_ternary(const char *path, const tern_gguf_tensor *t,
-                                     size_t head_dim, tern_arena *panels,
-                                     tern_matrix *out)
+static tern_status load_ternary(const char *path, const tern_gguf_tensor *t,
+                                size_t head_dim, tern_arena *panels, tern_matrix *out)
 {
-    const bool floats = t->type == TERN_GGML_F16 || t->type == TERN_GGML_BF16 ||
-                        t->type == TERN_GGML_F32;
-    if (!floats && !tern_ggml_is_ternary(t->type))
-        return wrong_type(path, t, "TQ1_0, TQ2_0, Q2_0, F16, BF16 and F32");
+    const tern_arena_mark mark = tern_arena_save(panels);
     tern_matrix w = {.form = TERN_MATRIX_TERNARY,
                      .rows = (size_t)t->dims[1],
                      .cols = (size_t)t->dims[0]};
@@ -177,7 +197,10 @@ tern_status tern_matrix_load_ternary(const char *path, const tern_gguf_tensor *t
         const tern_status s = unpack_slowly(&u, head_dim, &w);
         char where[160];
         (void)snprintf(where, sizeof where, "tensor \"%s\"", t->name);
-        if (s != TERN_OK) return tern_fail_in(tern_fail_in(s, where), path);
+        if (s != TERN_OK) {
+            tern_arena_rewind(panels, mark);
+            return tern_fail_in(tern_fail_in(s, where), path);
+        }
     }
     *out = w;
     return TERN_OK;
@@ -232,8 +255,11 @@ tern_status tern_matrix_load_float(const char *path, const tern_gguf_tensor *t,
         w.form = TERN_MATRIX_Q8_0;
         break;
     default:
-        return wrong_type(path, t, "F16, BF16, F32 and Q8_0");
+        if (!tern_ggml_decodes(t->type)) return wrong_type(path, t);
+        w.form = TERN_MATRIX_BLOCKS;
+        break;
     }
+    w.type = w.form == TERN_MATRIX_F32 ? TERN_GGML_F32 : t->type;
     w.data = t->data;
     if (copy) {
         const bool widen = t->type == TERN_GGML_BF16;
@@ -247,6 +273,20 @@ tern_status tern_matrix_load_float(const char *path, const tern_gguf_tensor *t,
     return TERN_OK;
 }
 
+tern_status tern_matrix_load_linear(const char *path, const tern_gguf_tensor *t,
+                                    size_t head_dim, tern_claim claim,
+                                    tern_arena *panels, tern_matrix *out)
+{
+    const bool coded = tern_ggml_is_ternary(t->type);
+    if (t->type == TERN_GGML_I2_S ||
+        (claim == TERN_CLAIM_TERNARY && (coded || is_float(t->type))))
+        return load_ternary(path, t, head_dim, panels, out);
+    if (claim != TERN_CLAIM_NOTHING || !coded)
+        return tern_matrix_load_float(path, t, head_dim, out);
+    const tern_status s = load_ternary(path, t, head_dim, panels, out);
+    return s == TERN_EFORMAT ? tern_matrix_load_float(path, t, head_dim, out) : s;
+}
+
 void tern_matrix_free(tern_matrix *w)
 {
     tern_free(w->owned);
@@ -255,19 +295,19 @@ void tern_matrix_free(tern_matrix *w)
 
 size_t tern_matrix_bytes(const tern_matrix *w)
 {
-    switch (w->form) {
-    case TERN_MATRIX_TERNARY:
-        return tern_ternary_bytes(w->rows, w->cols);
-    case TERN_MATRIX_Q8_0:
-        return w->rows * tern_ggml_bytes(TERN_GGML_Q8_0, w->cols);
-    default:
-        return w->rows * w->cols * (w->form == TERN_MATRIX_F16 ? 2 : 4);
-    }
+    return w->form == TERN_MATRIX_TERNARY ? tern_ternary_bytes(w->rows, w->cols)
+                                          : w->rows * tern_ggml_bytes(w->type, w->cols);
 }
 
-/* --- using a float matrix --- */
+/* --- using a matrix as floats --- */
 
-/* Rows of a Q8_0 matrix that are unpacked together. */
+/* Whether the products read the rows where they are. */
+static bool in_place(const tern_matrix *w)
+{
+    return w->form == TERN_MATRIX_F32 || w->form == TERN_MATRIX_F16;
+}
+
+/* Rows of any other matrix that are unpacked together. */
 static size_t block_rows(const tern_matrix *w)
 {
     const size_t rows = BLOCK_FLOATS / w->cols > 8 ? BLOCK_FLOATS / w->cols : 8;
@@ -276,17 +316,26 @@ static size_t block_rows(const tern_matrix *w)
 
 size_t tern_matrix_scratch(const tern_matrix *w)
 {
-    return w->form == TERN_MATRIX_Q8_0 ? block_rows(w) * w->cols : 0;
+    return in_place(w) ? 0 : block_rows(w) * w->cols;
+}
+
+/* Codes go to the end of y, and become floats from its beginning: each is read before
+ * its place is written. */
+static void ternary_row(const tern_ternary *w, size_t r, float *y)
+{
+    int8_t *codes = (int8_t *)y + 3 * w->cols;
+    tern_ternary_unpack_row(w, r, codes);
+    for (size_t i = 0; i < w->cols; i++) y[i] = w->scale * (float)codes[i];
 }
 
 void tern_matrix_row(const tern_matrix *w, size_t r, float *y)
 {
-    static const uint32_t types[] = {[TERN_MATRIX_F32] = TERN_GGML_F32,
-                                     [TERN_MATRIX_F16] = TERN_GGML_F16,
-                                     [TERN_MATRIX_Q8_0] = TERN_GGML_Q8_0};
-    const uint32_t type = types[w->form];
+    if (w->form == TERN_MATRIX_TERNARY) {
+        ternary_row(&w->ternary, r, y);
+        return;
+    }
     const uint8_t *in = w->data;
-    tern_decode_floats(type, in + r * tern_ggml_bytes(type, w->cols), w->cols, y);
+    tern_decode_floats(w->type, in + r * tern_ggml_bytes(w->type, w->cols), w->cols, y);
 }
 
 /* Rows [first, first + n) as floats. Few are not worth waking the threads for. */

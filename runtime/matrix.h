@@ -1,11 +1,15 @@
 /* matrix.h - one weight matrix of a model, in the form in which it is multiplied.
  *
  *     in the file           held as                              bytes a weight
- *     TQ1_0, TQ2_0, Q2_0    ternary panels (kernels/ternary.h)         1/4
+ *     TQ1_0, TQ2_0, Q2_0,   ternary panels (kernels/ternary.h)         1/4
+ *       I2_S, of one scale
  *     F16, BF16, F32 that   the same: codes and scale are recovered
  *       hold gamma * t        exactly, or the file is refused
  *     F16, F32              as they are, inside the mapped file         2, 4
  *     Q8_0                  as they are; rows become float when used    1.06
+ *     Q6_K, Q4_K, Q4_0;     the same                                    0.82 or less
+ *       TQ1_0, TQ2_0 and
+ *       Q2_0 of many scales
  *     BF16                  float                                       4
  */
 #ifndef TERN_RUNTIME_MATRIX_H
@@ -23,14 +27,23 @@ typedef enum tern_matrix_form {
     TERN_MATRIX_TERNARY,
     TERN_MATRIX_F32,
     TERN_MATRIX_F16,
-    TERN_MATRIX_Q8_0
+    TERN_MATRIX_Q8_0,
+    TERN_MATRIX_BLOCKS /* any other type that is decoded row by row */
 } tern_matrix_form;
+
+/* What a file says of its linear layers (key tern.quant). */
+typedef enum tern_claim {
+    TERN_CLAIM_NOTHING, /* matrices of a ternary type and one scale are ternary */
+    TERN_CLAIM_TERNARY, /* and so are the floats; several scales are an error */
+    TERN_CLAIM_FLOAT    /* nothing is */
+} tern_claim;
 
 typedef struct tern_matrix {
     tern_matrix_form form;
     size_t rows, cols;
     tern_ternary ternary; /* form TERNARY */
     const void *data;     /* the others: (rows, cols) row-major */
+    uint32_t type;        /* of data, a tern_ggml_type */
     void *owned;          /* heap behind data; NULL if it lies in the map */
     size_t owned_bytes;
 } tern_matrix; /* zero-initialise */
@@ -41,9 +54,10 @@ typedef struct tern_matrix {
  *   panels    where codes are put: on huge pages, because they are read from end to end
  *             for every token
  * TERN_EFORMAT: a type tern cannot run; TERN_ECORRUPT, TERN_EMEM. */
-tern_status tern_matrix_load_ternary(const char *path, const tern_gguf_tensor *t,
-                                     size_t head_dim, tern_arena *panels,
-                                     tern_matrix *out);
+tern_status tern_matrix_load_linear(const char *path, const tern_gguf_tensor *t,
+                                    size_t head_dim, tern_claim claim,
+                                    tern_arena *panels, tern_matrix *out);
+/* The same for embedding and head, which are never ternary. */
 tern_status tern_matrix_load_float(const char *path, const tern_gguf_tensor *t,
                                    size_t head_dim, tern_matrix *out);
 void tern_matrix_free(tern_matrix *w);
@@ -51,7 +65,7 @@ void tern_matrix_free(tern_matrix *w);
 /* Bytes that a product reads of it. */
 size_t tern_matrix_bytes(const tern_matrix *w);
 
-/* --- float forms --- */
+/* --- as floats; the ternary form too, slowly --- */
 
 /* Scratch that tern_matrix_multiply needs for this matrix, in floats. */
 size_t tern_matrix_scratch(const tern_matrix *w);

@@ -84,16 +84,36 @@ static tern_status get_choice(const tern_gguf *g, const char *key,
 
 static tern_status read_arch(reader *r, tern_spec *s)
 {
-    static const char *const names[] = {"bitnet", "llama"};
-    int arch;
+    /* Two names for training's four kinds of graphs are bitnet.cpp's. llama.cpp has
+     * no llama with relu2: under a name of our own it refuses what it would get wrong.
+     */
+    static const struct {
+        const char *name;
+        tern_arch arch;
+        tern_activation activation;
+    } archs[] = {{"llama", TERN_ARCH_LLAMA, TERN_SILU},
+                 {"bitnet", TERN_ARCH_BITNET, TERN_SILU},
+                 {"bitnet-b1.58", TERN_ARCH_BITNET, TERN_RELU2},
+                 {"bitnet-25", TERN_ARCH_BITNET, TERN_RELU2},
+                 {"llama-relu2", TERN_ARCH_LLAMA, TERN_RELU2}};
+    tern_gguf_string name;
+    char text[40];
     if (!tern_gguf_has(r->gguf, "general.architecture"))
         return tern_fail(TERN_EFORMAT,
                          "%s: key \"general.architecture\" is missing: not a model",
                          r->path);
-    TERN_TRY(get_choice(r->gguf, "general.architecture", names, 2, &arch));
-    s->arch = arch ? TERN_ARCH_LLAMA : TERN_ARCH_BITNET;
-    r->arch = tern_arch_name(s->arch);
-    return TERN_OK;
+    TERN_TRY(tern_gguf_get_string(r->gguf, "general.architecture", &name));
+    for (size_t i = 0; i < sizeof archs / sizeof *archs; i++) {
+        if (!is(name, archs[i].name)) continue;
+        r->arch = archs[i].name;
+        s->arch = archs[i].arch;
+        s->activation = archs[i].activation;
+        return TERN_OK;
+    }
+    return tern_fail(TERN_EFORMAT,
+                     "%s: key \"general.architecture\" is \"%s\"; tern knows llama, "
+                     "bitnet, bitnet-b1.58 and bitnet-25",
+                     r->path, shown(name, text));
 }
 
 static tern_status refuse_other(const reader *r, const char *name, int64_t is_value,
@@ -185,7 +205,7 @@ static tern_status read_vocab(const reader *r, tern_spec *s)
 }
 
 /* quant, activation and embed: from tern's keys, or from what other files imply. */
-static tern_status read_arithmetic(const reader *r, tern_spec *s)
+static tern_status read_arithmetic(const reader *r, tern_spec *s, tern_claim *claim)
 {
     static const char *const quants[] = {"ternary", "none"};
     static const char *const activations[] = {"silu", "relu2"};
@@ -193,16 +213,21 @@ static tern_status read_arithmetic(const reader *r, tern_spec *s)
     const tern_gguf_tensor *embed = tern_gguf_find_tensor(r->gguf, "token_embd.weight");
     int quant, activation;
     TERN_TRY(get_choice(r->gguf, "tern.quant", quants, 2, &quant));
-    if (!tern_gguf_has(r->gguf, "tern.quant"))
-        quant = q && tern_ggml_is_ternary(q->type) ? 0 : 1;
+    *claim = quant ? TERN_CLAIM_FLOAT : TERN_CLAIM_TERNARY;
+    if (!tern_gguf_has(r->gguf, "tern.quant")) {
+        *claim = TERN_CLAIM_NOTHING;
+        quant =
+            q && (tern_ggml_is_ternary(q->type) || q->type == TERN_GGML_I2_S) ? 0 : 1;
+    }
     TERN_TRY(get_choice(r->gguf, "tern.activation", activations, 2, &activation));
     s->quant = quant ? TERN_QUANT_NONE : TERN_QUANT_TERNARY;
-    s->activation = activation ? TERN_RELU2 : TERN_SILU;
+    if (tern_gguf_has(r->gguf, "tern.activation"))
+        s->activation = activation ? TERN_RELU2 : TERN_SILU;
     s->embed = embed->type == TERN_GGML_F16 ? TERN_EMBED_F16 : TERN_EMBED_F32;
     return TERN_OK;
 }
 
-tern_status tern_read_spec(const tern_gguf *g, tern_spec *out)
+tern_status tern_read_spec(const tern_gguf *g, tern_spec *out, tern_claim *claim)
 {
     reader r = {.gguf = g, .path = tern_gguf_path(g)};
     tern_spec s = {.rope_theta = 10000.0f};
@@ -216,7 +241,7 @@ tern_status tern_read_spec(const tern_gguf *g, tern_spec *out)
     TERN_TRY(get_float_if(&r, "attention.layer_norm_rms_epsilon", &s.norm_eps));
     TERN_TRY(get_float_if(&r, "rope.freq_base", &s.rope_theta));
     TERN_TRY(read_vocab(&r, &s));
-    TERN_TRY(read_arithmetic(&r, &s));
+    TERN_TRY(read_arithmetic(&r, &s, claim));
     s.tied = s.arch == TERN_ARCH_BITNET || !tern_gguf_find_tensor(g, "output.weight");
     if (tern_spec_check(&s, r.path) != TERN_OK) return TERN_EFORMAT;
     *out = s;

@@ -18,6 +18,7 @@ typedef struct loader {
     tern_runtime *model;
     const tern_gguf *gguf;
     const char *path;
+    tern_claim claim;
     bool *taken; /* which tensors the model has asked for */
     float *next_gain;
 } loader;
@@ -95,9 +96,10 @@ static tern_status take_linear(loader *l, int64_t layer, const char *name, int64
     const size_t head_dim = permuted ? (size_t)s->head_dim : 0;
     const tern_gguf_tensor *t;
     TERN_TRY(take_shaped(l, layer, name, rows, cols, &t));
-    TERN_TRY(s->quant == TERN_QUANT_TERNARY
-                 ? tern_matrix_load_ternary(l->path, t, head_dim, l->model->panels, out)
-                 : tern_matrix_load_float(l->path, t, head_dim, out));
+    TERN_TRY(
+        tern_matrix_load_linear(l->path, t, head_dim, l->claim, l->model->panels, out));
+    l->model->some_ternary |= out->form == TERN_MATRIX_TERNARY;
+    l->model->some_float |= out->form != TERN_MATRIX_TERNARY;
     if (out->owned || out->form == TERN_MATRIX_TERNARY) tern_gguf_release(l->gguf, t);
     return TERN_OK;
 }
@@ -197,10 +199,12 @@ static tern_status allocate(loader *l)
 
 static tern_status load(loader *l)
 {
-    TERN_TRY(tern_read_spec(l->gguf, &l->model->spec));
+    TERN_TRY(tern_read_spec(l->gguf, &l->model->spec, &l->claim));
     TERN_TRY(allocate(l));
     TERN_TRY(take_ends(l));
     for (int64_t i = 0; i < l->model->spec.layers; i++) TERN_TRY(take_layer(l, i));
+    l->model->spec.quant =
+        l->model->some_ternary ? TERN_QUANT_TERNARY : TERN_QUANT_NONE;
     return refuse_others(l);
 }
 

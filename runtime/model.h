@@ -1,6 +1,7 @@
 /* model.h - an opened model, as session.c sees it; and the keys that make one.
  *
- * Metadata. A is the architecture, "llama" or "bitnet"; [ ] may be missing.
+ * Metadata. A is the architecture: "llama", "bitnet", or "bitnet-b1.58" and
+ * "bitnet-25", which are bitnet.cpp's names for bitnet with relu2; [ ] may be missing.
  *
  *     general.architecture                     A
  *     A.context_length, A.embedding_length, A.block_count, A.feed_forward_length,
@@ -16,10 +17,10 @@
  * and what tern adds (other programs ignore it):
  *
  *     [tern.version]     string, the tern that wrote the file
- *     [tern.quant]       "ternary" or "none"; if missing, "ternary" where the linear
- *                        layers have a ternary type. "ternary" with F16, BF16 or F32
- *                        layers: they hold gamma * t, and are run as ternary
- *     [tern.activation]  "silu" (if missing) or "relu2"
+ *     [tern.quant]       "ternary" or "none"; if missing, a linear layer is ternary
+ *                        where its type is, and it has one scale. "ternary" with F16,
+ *                        BF16 or F32 layers: they hold gamma * t, and are run as
+ * ternary [tern.activation]  "silu" or "relu2"; if missing, what the architecture says
  *     [tern.embed]       "f16" or "f32", as in training; the type of the tensor decides
  *     [tern.config]      string, the YAML of the training run
  *     [tern.tokenizer]   string, a tokenizer.json; see data/tokenizer_gguf.h
@@ -52,14 +53,15 @@ struct tern_runtime {
     const float *norm;  /* (C), before the head */
     tern_matrix embed;  /* (V, C) */
     tern_matrix own_head;
-    const tern_matrix *head; /* &own_head, or &embed if tied */
-    float *gains;            /* all the norms above, one after the other */
+    const tern_matrix *head;       /* &own_head, or &embed if tied */
+    bool some_ternary, some_float; /* of the linear layers, by their form */
+    float *gains;                  /* all the norms above, one after the other */
     size_t gains_bytes;
     size_t token_bytes; /* of weights that one token meets */
 };
 
 /* metadata.c: the spec, from keys and the shapes of token_embd and output. TERN_EFORMAT
- * names the key. */
-tern_status tern_read_spec(const tern_gguf *g, tern_spec *out);
+ * names the key. quant is what the keys say, or else the first of the linear layers. */
+tern_status tern_read_spec(const tern_gguf *g, tern_spec *out, tern_claim *claim);
 
 #endif /* TERN_RUNTIME_MODEL_H */

@@ -145,6 +145,27 @@ int64_t tern_session_context(const tern_session *s); /* ids at most */
 /* Forget all but the first n ids (0: start anew). */
 void tern_session_truncate(tern_session *s, int64_t n);
 
+/* To what the inputs of quantised matrices are rounded before they are multiplied. */
+typedef enum tern_activations {
+    /* One 8-bit scale per token, as in training, for the ternary matrices, whose
+     * products are exact; a Q8_0 head rounds its input in blocks of 32; the inputs of
+     * all other matrices stay floats. The default. */
+    TERN_ACTIVATIONS_PER_TOKEN,
+    /* In blocks of 256 and of 32, as llama.cpp does (activations.c says for which types
+     * it does which); for all matrices but those of type F16, BF16 and F32. */
+    TERN_ACTIVATIONS_Q8_K,
+    TERN_ACTIVATIONS_Q8_0,
+    TERN_ACTIVATIONS_NONE /* all inputs stay floats */
+} tern_activations;
+
+/* "per-token", "q8_k", "q8_0", "none"; find gives -1 if there is no such name. */
+int tern_activations_find(const char *name);
+const char *tern_activations_name(tern_activations how);
+
+/* From now on; all but the default are slow, for comparisons. TERN_EARG: blocks do not
+ * divide the model's widths. */
+tern_status tern_session_set_activations(tern_session *s, tern_activations how);
+
 /* For verification: called with every quantised activation block as it is computed, in
  * the order of the forward pass (of each 512 ids, where a call has more). `where` is
  * the layer that reads it: blk.N.attn_q (also k and v), attn_output, ffn_gate (also

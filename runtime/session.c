@@ -26,6 +26,7 @@
 #include "kernels/cpu.h"
 #include "kernels/head_q8.h"
 #include "kernels/rows.h"
+#include "runtime/activations.h"
 #include "runtime/session.h"
 
 enum { FIRST_ANGLES = 64 }; /* positions whose rotation is computed at first */
@@ -88,6 +89,7 @@ static size_t lay_out(tern_session *s, char *base)
     s->sin = place(base, &used, s->context * (m->head_dim / 2), f);
     s->h = place(base, &used, n * m->width, f);
     s->x = place(base, &used, n * widest, f);
+    s->rounded = place(base, &used, n * widest, f);
     s->q = place(base, &used, n * Q, f);
     s->o = place(base, &used, n * Q, f);
     s->new_k = place(base, &used, n * KV, f);
@@ -174,10 +176,10 @@ void tern_session_free(tern_session *s)
 
 /* --- linear layers --- */
 
-/* What a linear layer reads: codes in a ternary model, floats in its twin. */
+/* What a linear layer reads: codes if it is ternary, floats if it is not. */
 typedef struct input {
     tern_qrows codes;
-    const float *x;
+    const float *x, *rounded; /* rounded: for matrices of blocks, often x */
 } input;
 
 static void call_probe(const tern_session *s, int64_t layer, const char *where,
@@ -188,50 +190,77 @@ static void call_probe(const tern_session *s, int64_t layer, const char *where,
     s->probe(s->probe_user, name, q->codes, q->rows, q->cols, q->stride, q->scale);
 }
 
+static bool uses_codes(const tern_session *s)
+{
+    return s->model->some_ternary && s->activations == TERN_ACTIVATIONS_PER_TOKEN;
+}
+
+/* x, or what the session's blocks of 8 bits leave of it. */
+static const float *rounded(const tern_session *s, const float *x, int64_t n,
+                            int64_t cols)
+{
+    if (tern_activations_block(s->activations) == 0) return x;
+    tern_round_activations(s->activations, x, (size_t)n, (size_t)cols, s->rounded);
+    return s->rounded;
+}
+
 /* x (n, cols), normalised unless gain is NULL, and quantised. `where` names the layer
  * that reads it. Valid until the next call. */
 static input prepare(const tern_session *s, int64_t layer, const char *where,
                      const float *x, const float *gain, int64_t n, int64_t cols)
 {
     const tern_spec *m = &s->model->spec;
-    if (m->quant == TERN_QUANT_NONE) {
-        if (!gain) return (input){.x = x};
-        tern_rmsnorm_rows(x, gain, m->norm_eps, (size_t)n, (size_t)cols, s->x, NULL);
-        return (input){.x = s->x};
+    input in = {.x = x};
+    if (uses_codes(s)) {
+        in.codes = (tern_qrows){.rows = (size_t)n,
+                                .cols = (size_t)cols,
+                                .stride = tern_qrows_stride((size_t)cols),
+                                .codes = s->codes,
+                                .scale = s->scale,
+                                .sum = s->sum};
+        if (gain)
+            tern_rmsnorm_quantize_rows(x, gain, m->norm_eps, NULL, &in.codes);
+        else
+            tern_quantize_rows(x, &in.codes);
+        if (s->probe) call_probe(s, layer, where, &in.codes);
+        if (!s->model->some_float) return in;
     }
-    input in = {.codes = {.rows = (size_t)n,
-                          .cols = (size_t)cols,
-                          .stride = tern_qrows_stride((size_t)cols),
-                          .codes = s->codes,
-                          .scale = s->scale,
-                          .sum = s->sum}};
-    if (gain)
-        tern_rmsnorm_quantize_rows(x, gain, m->norm_eps, NULL, &in.codes);
-    else
-        tern_quantize_rows(x, &in.codes);
-    if (s->probe) call_probe(s, layer, where, &in.codes);
+    if (gain) {
+        tern_rmsnorm_rows(x, gain, m->norm_eps, (size_t)n, (size_t)cols, s->x, NULL);
+        in.x = s->x;
+    }
+    in.rounded = rounded(s, in.x, n, cols);
     return in;
+}
+
+/* What a matrix that is multiplied as floats is multiplied by. */
+static const float *floats_for(const tern_matrix *w, const float *x,
+                               const float *rounded)
+{
+    return w->form == TERN_MATRIX_F32 || w->form == TERN_MATRIX_F16 ? x : rounded;
 }
 
 /* y = W x, (n, rows of W). */
 static void apply(const tern_session *s, const tern_matrix *w, const input *in,
                   int64_t n, float *y)
 {
-    if (w->form == TERN_MATRIX_TERNARY)
+    if (w->form == TERN_MATRIX_TERNARY && uses_codes(s))
         tern_ternary_matmul(&in->codes, &w->ternary, NULL, y, w->rows);
     else
-        tern_matrix_multiply(w, in->x, (size_t)n, s->unpacked, y, w->rows);
+        tern_matrix_multiply(w, floats_for(w, in->x, in->rounded), (size_t)n,
+                             s->unpacked, y, w->rows);
 }
 
 /* h += W x */
 static void apply_add(const tern_session *s, const tern_matrix *w, const input *in,
                       int64_t n)
 {
-    if (w->form == TERN_MATRIX_TERNARY) {
+    if (w->form == TERN_MATRIX_TERNARY && uses_codes(s)) {
         tern_ternary_matmul(&in->codes, &w->ternary, s->h, s->h, w->rows);
         return;
     }
-    tern_matrix_multiply(w, in->x, (size_t)n, s->unpacked, s->product, w->rows);
+    tern_matrix_multiply(w, floats_for(w, in->x, in->rounded), (size_t)n, s->unpacked,
+                         s->product, w->rows);
     tern_add(s->h, s->product, (size_t)n * w->rows, s->h);
 }
 
@@ -277,15 +306,19 @@ static void feed_forward(const tern_session *s, int64_t layer, int64_t n)
     apply_add(s, &w->down, &out, n);
 }
 
-/* Logits of rows [first, n) of h. */
+/* Logits of rows [first, n) of h. A Q8_0 head is multiplied in integers, by an input of
+ * 8 bits in blocks of 32, unless the session wants another one. */
 static void compute_logits(const tern_session *s, int64_t first, int64_t n, float *out)
 {
     const tern_runtime *m = s->model;
     const size_t rows = (size_t)(n - first), C = (size_t)m->spec.width;
     tern_rmsnorm_rows(s->h + (size_t)first * C, m->norm, m->spec.norm_eps, rows, C,
                       s->x, NULL);
-    if (m->head->form != TERN_MATRIX_Q8_0) {
-        tern_matrix_multiply(m->head, s->x, rows, s->unpacked, out, m->head->rows);
+    if (m->head->form != TERN_MATRIX_Q8_0 || s->activations == TERN_ACTIVATIONS_Q8_K ||
+        s->activations == TERN_ACTIVATIONS_NONE) {
+        const float *x =
+            floats_for(m->head, s->x, rounded(s, s->x, n - first, m->spec.width));
+        tern_matrix_multiply(m->head, x, rows, s->unpacked, out, m->head->rows);
         return;
     }
     tern_q8_rows x = {
@@ -456,6 +489,22 @@ int64_t tern_session_context(const tern_session *s)
 void tern_session_truncate(tern_session *s, int64_t n)
 {
     s->length = max_int(0, min_int(n, s->length));
+}
+
+tern_status tern_session_set_activations(tern_session *s, tern_activations how)
+{
+    const tern_spec *m = &s->model->spec;
+    const int64_t widths[] = {m->width, m->heads * m->head_dim, m->ffn};
+    const int64_t block = (int64_t)tern_activations_block(how);
+    for (size_t i = 0; block && i < sizeof widths / sizeof *widths; i++)
+        if (widths[i] % block)
+            return tern_fail(TERN_EARG,
+                             "%s: activations in blocks of %" PRId64
+                             " (%s) do not divide a width of %" PRId64,
+                             tern_gguf_path(s->model->gguf), block,
+                             tern_activations_name(how), widths[i]);
+    s->activations = how;
+    return TERN_OK;
 }
 
 void tern_session_set_probe(tern_session *s, tern_codes_probe probe, void *user)

@@ -22,6 +22,7 @@ struct tern_session {
     /* Scratch of max(rows, TERN_DECODE_TEAM) rows each. */
     float *h;             /* (C) the residual stream */
     float *x;             /* (widest) a normalised input, not quantised */
+    float *rounded;       /* (widest) the same, see activations.h */
     float *q, *o;         /* (H * D) */
     float *new_k, *new_v; /* (KV * D) on their way to the cache; decode.c */
     float *gate, *up;     /* (F) */
@@ -35,6 +36,7 @@ struct tern_session {
     int64_t angles;
     void *attention; /* its scratch, apart: it grows with the threads */
     size_t attention_bytes;
+    tern_activations activations;
     tern_codes_probe probe;
     void *probe_user;
 };
@@ -52,8 +54,8 @@ typedef struct tern_decode_row {
     int32_t id;
 } tern_decode_row;
 
-/* Whether decode.c computes what session.c would: ternary layers, nobody who wants to
- * see the codes. */
+/* Whether decode.c computes what session.c would: nothing but ternary layers, a head of
+ * a form that it knows, the usual activations, and nobody who wants to see them. */
 bool tern_decode_can(const tern_session *s);
 /* 1 to TERN_DECODE_ROWS rows of sessions of one model through the model together, on
  * the scratch of the first row's session, which has attention scratch for all of them.

@@ -39,6 +39,22 @@ static inline void oracle_quantize(double *x, int64_t n, oracle_codes *out)
     }
 }
 
+/* x becomes what 8 bits in blocks leave of it, the scale s of a block times integers:
+ * s = largest / -127 (with its sign) of 256, or largest / 127 in fp16 of 32. */
+static inline void oracle_blocks(double *x, int64_t n, tern_activations how)
+{
+    const int64_t block = how == TERN_ACTIVATIONS_Q8_K ? 256 : 32;
+    for (int64_t i = 0; i < n; i += block) {
+        double most = 0.0;
+        for (int64_t j = i; j < i + block; j++)
+            if (fabs(x[j]) > fabs(most)) most = x[j];
+        if (most == 0.0) continue;
+        const double s = block == 256 ? most / -127.0 : fabs(most) / 127.0;
+        const double held = block == 256 ? s : (double)tern_round_to_half((float)s);
+        for (int64_t j = i; j < i + block; j++) x[j] = rint(x[j] / s) * held;
+    }
+}
+
 static inline void oracle_multiply(const float *w, const double *x, int64_t rows,
                                    int64_t cols, double *y)
 {
@@ -46,6 +62,28 @@ static inline void oracle_multiply(const float *w, const double *x, int64_t rows
         y[r] = 0.0;
         for (int64_t k = 0; k < cols; k++) y[r] += (double)w[r * cols + k] * x[k];
     }
+}
+
+/* y = W x, the input rounded as the matrix and the toy's mode want it. */
+static inline void oracle_linear(toy *t, int layer, const char *name, const double *x,
+                                 int64_t rows, int64_t cols, double *y,
+                                 oracle_codes *codes)
+{
+    char full[64];
+    toy_name(full, layer, name);
+    const toy_tensor *w = toy_find(t, full);
+    const bool plain = w->type == TERN_GGML_F32 || w->type == TERN_GGML_F16 ||
+                       w->type == TERN_GGML_BF16;
+    double *in = malloc((size_t)cols * sizeof *in);
+    memcpy(in, x, (size_t)cols * sizeof *in);
+    if (t->activations == TERN_ACTIVATIONS_PER_TOKEN && w->ternary && !w->many)
+        oracle_quantize(in, cols, codes);
+    else if ((t->activations == TERN_ACTIVATIONS_Q8_K ||
+              t->activations == TERN_ACTIVATIONS_Q8_0) &&
+             (w->ternary || !plain))
+        oracle_blocks(in, cols, t->activations);
+    oracle_multiply(w->values, in, rows, cols, y);
+    free(in);
 }
 
 static inline void oracle_rotate(double *x, int64_t heads, int64_t d, int64_t at,
@@ -92,7 +130,6 @@ static inline void oracle_layer(toy *t, int l, int64_t at, oracle_cache *c, doub
                                 oracle_codes *codes)
 {
     const tern_spec *s = &t->spec;
-    const bool ternary = s->quant == TERN_QUANT_TERNARY;
     const bool sub = s->arch == TERN_ARCH_BITNET;
     const int64_t C = s->width, D = s->head_dim, Q = s->heads * D, KV = s->kv_heads * D;
     const int64_t F = s->ffn, most = C + Q + F;
@@ -101,10 +138,9 @@ static inline void oracle_layer(toy *t, int l, int64_t at, oracle_cache *c, doub
     double *k = c->k + at * KV, *v = c->v + at * KV;
 
     oracle_norm(h, oracle_weights(t, l, "attn_norm"), C, (double)s->norm_eps, x);
-    if (ternary) oracle_quantize(x, C, codes);
-    oracle_multiply(oracle_weights(t, l, "attn_q"), x, Q, C, q);
-    oracle_multiply(oracle_weights(t, l, "attn_k"), x, KV, C, k);
-    oracle_multiply(oracle_weights(t, l, "attn_v"), x, KV, C, v);
+    oracle_linear(t, l, "attn_q", x, Q, C, q, codes);
+    oracle_linear(t, l, "attn_k", x, KV, C, k, NULL);
+    oracle_linear(t, l, "attn_v", x, KV, C, v, NULL);
     oracle_rotate(q, s->heads, D, at, (double)s->rope_theta);
     oracle_rotate(k, s->kv_heads, D, at, (double)s->rope_theta);
     for (int64_t i = 0; i < s->heads; i++) {
@@ -114,20 +150,17 @@ static inline void oracle_layer(toy *t, int l, int64_t at, oracle_cache *c, doub
     if (sub)
         oracle_norm(o, oracle_weights(t, l, "attn_sub_norm"), Q, (double)s->norm_eps,
                     o);
-    if (ternary) oracle_quantize(o, Q, codes);
-    oracle_multiply(oracle_weights(t, l, "attn_output"), o, C, Q, y);
+    oracle_linear(t, l, "attn_output", o, C, Q, y, codes);
     for (int64_t i = 0; i < C; i++) h[i] += y[i];
 
     oracle_norm(h, oracle_weights(t, l, "ffn_norm"), C, (double)s->norm_eps, x);
-    if (ternary) oracle_quantize(x, C, codes);
-    oracle_multiply(oracle_weights(t, l, "ffn_gate"), x, F, C, q);
-    oracle_multiply(oracle_weights(t, l, "ffn_up"), x, F, C, up);
+    oracle_linear(t, l, "ffn_gate", x, F, C, q, codes);
+    oracle_linear(t, l, "ffn_up", x, F, C, up, NULL);
     for (int64_t i = 0; i < F; i++) up[i] *= oracle_act(s->activation, q[i]);
     if (sub)
         oracle_norm(up, oracle_weights(t, l, "ffn_sub_norm"), F, (double)s->norm_eps,
                     up);
-    if (ternary) oracle_quantize(up, F, codes);
-    oracle_multiply(oracle_weights(t, l, "ffn_down"), up, C, F, y);
+    oracle_linear(t, l, "ffn_down", up, C, F, y, codes);
     for (int64_t i = 0; i < C; i++) h[i] += y[i];
     free(x);
 }
@@ -149,8 +182,8 @@ static inline void oracle_logits(toy *t, const int32_t *ids, int64_t n, double *
         for (int64_t i = 0; i < C; i++) h[i] = (double)e[i];
         for (int l = 0; l < s->layers; l++) oracle_layer(t, l, at, &cache[l], h, codes);
         oracle_norm(h, oracle_weights(t, -1, "output_norm"), C, (double)s->norm_eps, h);
-        oracle_multiply(oracle_weights(t, -1, s->tied ? "token_embd" : "output"), h,
-                        s->vocab, C, logits + at * s->vocab);
+        oracle_linear(t, -1, s->tied ? "token_embd" : "output", h, s->vocab, C,
+                      logits + at * s->vocab, NULL);
     }
     for (int64_t l = 0; l < s->layers; l++) free(cache[l].k), free(cache[l].v);
     free(cache);

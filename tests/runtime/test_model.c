@@ -105,6 +105,28 @@ Test(model, accepts_what_changes_nothing)
     tern_runtime_free(m);
 }
 
+Test(model, knows_the_names_of_others)
+{
+    static const struct {
+        const char *name;
+        tern_arch arch;
+        tern_activation activation;
+    } kinds[] = {{"bitnet", TERN_ARCH_BITNET, TERN_SILU},
+                 {"bitnet-b1.58", TERN_ARCH_BITNET, TERN_RELU2},
+                 {"bitnet-25", TERN_ARCH_BITNET, TERN_RELU2},
+                 {"llama-relu2", TERN_ARCH_LLAMA, TERN_RELU2}};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        tern_runtime *m = NULL;
+        make(kinds[i].arch, TERN_QUANT_TERNARY, TERN_GGML_Q2_0);
+        model.arch = kinds[i].name;
+        toy_write(&model, path);
+        MUST(tern_runtime_open(path, &m));
+        cr_expect(eq(int, tern_runtime_spec(m)->arch, kinds[i].arch));
+        cr_expect(eq(int, tern_runtime_spec(m)->activation, kinds[i].activation));
+        tern_runtime_free(m);
+    }
+}
+
 /* --- files that are no model --- */
 
 Test(model, refuses_other_files)
@@ -123,7 +145,7 @@ Test(model, refuses_other_files)
     MUST(tern_gguf_write(w, path));
     tern_gguf_writer_free(w);
     refused_file(TERN_EFORMAT,
-                 "\"general.architecture\" is \"gpt2\"; tern knows bitnet");
+                 "\"general.architecture\" is \"gpt2\"; tern knows llama");
 }
 
 /* --- keys --- */
@@ -253,19 +275,34 @@ Test(model, refuses_wrong_shapes)
             "\"blk.0.attn_k.weight\" has 16 rows of 64, must have 32 of 64");
 }
 
+static tern_status fill_zeros(void *user, uint8_t *out, size_t bytes)
+{
+    (void)user;
+    memset(out, 0, bytes);
+    return TERN_OK;
+}
+
+/* The model with this matrix, of rows of 64, in a type that tern cannot encode. */
+static void other_type(const char *name, int64_t rows, uint32_t type)
+{
+    make(TERN_ARCH_LLAMA, TERN_QUANT_TERNARY, TERN_GGML_Q2_0);
+    rename_tensor(name, "blk.0.unused");
+    tern_gguf_writer *w = toy_writer(&model);
+    tern_gguf_put_tensor(w, name, (tern_ggml_type)type, 64, rows, fill_zeros, NULL);
+    MUST(tern_gguf_write(w, path));
+    tern_gguf_writer_free(w);
+}
+
 Test(model, refuses_wrong_types)
 {
     toy_find(&model, "output_norm.weight")->type = TERN_GGML_F16;
     refused(TERN_EFORMAT, "\"output_norm.weight\" has type F16, a norm is F32");
     toy_find(&model, "output_norm.weight")->type = TERN_GGML_F32;
-    toy_find(&model, "blk.0.ffn_up.weight")->type = TERN_GGML_Q8_0;
-    refused(TERN_EFORMAT, "\"blk.0.ffn_up.weight\" has type Q8_0; tern runs TQ1_0");
-    make(TERN_ARCH_LLAMA, TERN_QUANT_NONE, TERN_GGML_F16);
-    toy_find(&model, "blk.0.ffn_up.weight")->type = TERN_GGML_Q2_0;
-    refused(TERN_EFORMAT, "\"blk.0.ffn_up.weight\" has type Q2_0; tern runs F16");
-    make(TERN_ARCH_LLAMA, TERN_QUANT_TERNARY, TERN_GGML_Q2_0);
-    toy_find(&model, "token_embd.weight")->type = TERN_GGML_Q2_0;
-    refused(TERN_EFORMAT, "\"token_embd.weight\" has type Q2_0; tern runs F16");
+    other_type("blk.0.ffn_up.weight", 64, 3); /* Q4_1 */
+    refused_file(TERN_EFORMAT,
+                 "\"blk.0.ffn_up.weight\" has type Q4_1; tern runs TQ1_0");
+    other_type("token_embd.weight", 20, 6);
+    refused_file(TERN_EFORMAT, "\"token_embd.weight\" has type Q5_0; tern runs TQ1_0");
 }
 
 /* --- values --- */
@@ -312,6 +349,7 @@ Test(model, refuses_two_scales_in_a_matrix)
     toy_tensor moved = *toy_find(&model, "blk.0.ffn_up.weight");
     rename_tensor("blk.0.ffn_up.weight", "blk.0.unused");
     tern_gguf_writer *w = toy_writer(&model);
+    tern_gguf_put_string(w, "tern.quant", "ternary"); /* a promise */
     tern_gguf_put_tensor(w, "blk.0.ffn_up.weight", TERN_GGML_Q2_0, 64, 64, two_scales,
                          &moved);
     MUST(tern_gguf_write(w, path));

@@ -67,29 +67,34 @@ static tern_session *session_of(const tern_runtime *m)
  * blocks of 32: half a step in 127 of the largest, averaged over a row. */
 static const double FLOAT = 5e-7, HEAD_Q8 = 8e-3;
 
-static void agrees(const tern_spec *spec, uint32_t linear, uint32_t embed,
-                   double tolerance)
+/* Over `count` ids, 12 at most. */
+static void toy_agrees(toy *t, int count, double tolerance, const char *what)
 {
-    enum { N = 12 };
-    toy t;
-    int32_t ids[N];
-    toy_make(&t, spec, linear, embed, 8);
-    tern_runtime *m = opened(&t);
+    int32_t ids[12];
+    tern_runtime *m = opened(t);
     tern_session *s = session_of(m);
-    const size_t n = (size_t)(N * spec->vocab);
+    const size_t n = (size_t)(count * t->spec.vocab);
     double *want = malloc(n * sizeof *want);
     float *got = malloc(n * sizeof *got);
-    random_ids(ids, N, spec->vocab, 5);
-    oracle_logits(&t, ids, N, want, NULL);
-    MUST(tern_session_eval_all(s, ids, N, got));
+    random_ids(ids, count, t->spec.vocab, 5);
+    oracle_logits(t, ids, count, want, NULL);
+    MUST(tern_session_set_activations(s, t->activations));
+    MUST(tern_session_eval_all(s, ids, count, got));
     const double err = tern_test_tensor_err(got, want, n);
-    cr_expect(lt(dbl, err, tolerance), "%s, linear %s, embedding %s: %g",
-              tern_arch_name(spec->arch), tern_ggml_name(linear), tern_ggml_name(embed),
-              err);
+    cr_expect(lt(dbl, err, tolerance), "%s, linear %s, embedding %s: %g", what,
+              tern_ggml_name(t->linear), tern_ggml_name(t->embed), err);
     free(want), free(got);
     tern_session_free(s);
     tern_runtime_free(m);
-    toy_free(&t);
+    toy_free(t);
+}
+
+static void agrees(const tern_spec *spec, uint32_t linear, uint32_t embed,
+                   double tolerance)
+{
+    toy t;
+    toy_make(&t, spec, linear, embed, 8);
+    toy_agrees(&t, 12, tolerance, tern_arch_name(spec->arch));
 }
 
 Test(session, bitnet_agrees_with_oracle)
@@ -142,6 +147,84 @@ Test(session, llama_agrees_with_oracle)
     s.quant = TERN_QUANT_NONE;
     for (size_t i = 0; i < 4; i++)
         agrees(&s, floats[i], floats[i], floats[i] == TERN_GGML_Q8_0 ? HEAD_Q8 : FLOAT);
+}
+
+/* The types of llama-quantize, for the linear layers of a float model and for the
+ * embedding. */
+Test(session, rounded_floats_agree_with_oracle)
+{
+    static const uint32_t types[] = {TERN_GGML_Q6_K, TERN_GGML_Q4_0, TERN_GGML_Q8_0};
+    tern_spec s = BITNET;
+    s.arch = TERN_ARCH_LLAMA;
+    s.width = s.ffn = 256;
+    s.head_dim = 64;
+    s.layers = 1;
+    agrees(&s, TERN_GGML_TQ2_0, TERN_GGML_Q6_K, FLOAT);
+    s.quant = TERN_QUANT_NONE;
+    for (size_t i = 0; i < 3; i++)
+        agrees(&s, types[i], types[i], types[i] == TERN_GGML_Q8_0 ? HEAD_Q8 : FLOAT);
+}
+
+/* Ternary types that hold no ternary matrix, beside those that do, and beside floats.
+ */
+Test(session, many_scales_agree_with_oracle)
+{
+    tern_spec s = BITNET;
+    toy t;
+    toy_make(&t, &s, TERN_GGML_Q2_0, TERN_GGML_F16, 8);
+    toy_many(&t, "blk.0.attn_k.weight", TERN_GGML_Q2_0);
+    toy_many(&t, "blk.0.ffn_up.weight", TERN_GGML_Q2_0);
+    toy_many(&t, "blk.1.ffn_down.weight", TERN_GGML_Q2_0);
+    toy_tensor *w = toy_find(&t, "blk.1.attn_output.weight");
+    w->type = TERN_GGML_F32;
+    w->ternary = false;
+    toy_agrees(&t, 12, FLOAT, "bitnet with scales of rows");
+    s.arch = TERN_ARCH_LLAMA;
+    s.quant = TERN_QUANT_NONE;
+    toy_make(&t, &s, TERN_GGML_F16, TERN_GGML_F16, 8);
+    toy_many(&t, "blk.0.attn_q.weight", TERN_GGML_Q2_0);
+    toy_many(&t, "blk.1.attn_v.weight", TERN_GGML_Q2_0);
+    toy_agrees(&t, 12, FLOAT, "llama with scales of rows");
+}
+
+/* A number may round the other way in double here too: see above. Hence few ids. */
+Test(session, activations_agree_with_oracle)
+{
+    static const tern_activations how[] = {TERN_ACTIVATIONS_NONE, TERN_ACTIVATIONS_Q8_K,
+                                           TERN_ACTIVATIONS_Q8_0};
+    tern_spec s = BITNET;
+    toy t;
+    s.width = s.ffn = 256;
+    s.head_dim = 64;
+    s.layers = 1;
+    for (size_t i = 0; i < 3; i++) {
+        toy_make(&t, &s, TERN_GGML_TQ1_0, TERN_GGML_F16, 8);
+        t.activations = how[i];
+        toy_agrees(&t, 3, FLOAT, tern_activations_name(how[i]));
+        toy_make(&t, &s, TERN_GGML_TQ2_0, TERN_GGML_Q6_K, 9);
+        t.activations = how[i];
+        toy_many(&t, "blk.0.ffn_up.weight", TERN_GGML_TQ2_0);
+        toy_find(&t, "blk.0.attn_output.weight")->type = TERN_GGML_F32;
+        toy_find(&t, "blk.0.attn_output.weight")->ternary = false;
+        toy_agrees(&t, 3, FLOAT, tern_activations_name(how[i]));
+    }
+}
+
+Test(session, activations_must_fit)
+{
+    toy t;
+    toy_make(&t, &BITNET, TERN_GGML_Q2_0, TERN_GGML_F16, 8);
+    tern_runtime *m = opened(&t);
+    tern_session *s = session_of(m);
+    MUST(tern_session_set_activations(s, TERN_ACTIVATIONS_Q8_0));
+    cr_expect(
+        eq(int, tern_session_set_activations(s, TERN_ACTIVATIONS_Q8_K), TERN_EARG));
+    cr_expect(strstr(tern_error_message(), "blocks of 256 (q8_k)") != NULL);
+    cr_expect(eq(int, tern_activations_find("q8_k"), TERN_ACTIVATIONS_Q8_K));
+    cr_expect(eq(int, tern_activations_find("Q8"), -1));
+    tern_session_free(s);
+    tern_runtime_free(m);
+    toy_free(&t);
 }
 
 /* More rows than are unpacked at a time. */

@@ -20,6 +20,7 @@
 #include "base/spec.h"
 #include "formats/blocks.h"
 #include "formats/gguf.h"
+#include "runtime/runtime.h"
 
 #ifdef TOY_PLAIN
 #define TOY_CHECK(cond, ...)                                                           \
@@ -39,8 +40,8 @@ typedef struct toy_tensor {
     char name[64];
     int64_t rows, cols; /* rows 0: a vector */
     uint32_t type;
-    bool ternary;
-    int64_t head_dim; /* > 0: the file has these rows in llama.cpp's order */
+    bool ternary, many; /* many: odd rows have twice the scale */
+    int64_t head_dim;   /* > 0: the file has these rows in llama.cpp's order */
     float gamma;
     float *values;
 } toy_tensor;
@@ -50,6 +51,8 @@ typedef struct toy {
     uint32_t linear, embed; /* tensor types */
     uint64_t seed;
     const char *without; /* a key that is not written */
+    const char *arch;    /* general.architecture; NULL: the name that tern gives it */
+    tern_activations activations;
     toy_tensor tensors[TOY_TENSORS];
     size_t count;
 } toy;
@@ -135,6 +138,19 @@ static inline void toy_linear(toy *t, int layer, const char *name, int64_t rows,
     t->count++;
 }
 
+/* A matrix of a ternary type whose rows have two scales, as llama-quantize makes them
+ * of floats. */
+static inline void toy_many(toy *t, const char *name, uint32_t type)
+{
+    toy_tensor *x = toy_find(t, name);
+    x->type = type;
+    x->ternary = x->many = true;
+    x->gamma = tern_round_to_half(1.0f / sqrtf((float)x->cols));
+    for (int64_t i = 0; i < x->rows * x->cols; i++)
+        x->values[i] = x->gamma * (i / x->cols % 2 ? 2.0f : 1.0f) *
+                       ((float)tern_rand_below(t->seed, 77, (uint64_t)i, 3) - 1.0f);
+}
+
 static inline void toy_table(toy *t, const char *name)
 {
     toy_tensor *x = toy_add(t, name, t->spec.vocab, t->spec.width, t->embed);
@@ -190,7 +206,8 @@ static inline tern_status toy_fill(void *user, uint8_t *out, size_t bytes)
         if (tern_ggml_is_ternary(x->type)) {
             for (int64_t k = 0; k < x->cols; k++)
                 t[k] = (int8_t)((v[k] > 0.0f) - (v[k] < 0.0f));
-            tern_encode_trits(x->type, t, (size_t)x->cols, x->gamma, out);
+            tern_encode_trits(x->type, t, (size_t)x->cols,
+                              x->gamma * (x->many && from % 2 ? 2.0f : 1.0f), out);
         } else {
             tern_encode_floats(x->type, v, (size_t)x->cols, out);
         }
@@ -199,11 +216,16 @@ static inline tern_status toy_fill(void *user, uint8_t *out, size_t bytes)
     return TERN_OK;
 }
 
+static inline const char *toy_arch(const toy *t)
+{
+    return t->arch ? t->arch : tern_arch_name(t->spec.arch);
+}
+
 static inline void toy_u32(const toy *t, tern_gguf_writer *w, const char *name,
                            int64_t v)
 {
     char key[96];
-    snprintf(key, sizeof key, "%s.%s", tern_arch_name(t->spec.arch), name);
+    snprintf(key, sizeof key, "%s.%s", toy_arch(t), name);
     if (!t->without || strcmp(t->without, name) != 0)
         tern_gguf_put_u32(w, key, (uint32_t)v);
 }
@@ -211,7 +233,7 @@ static inline void toy_u32(const toy *t, tern_gguf_writer *w, const char *name,
 static inline void toy_f32(const toy *t, tern_gguf_writer *w, const char *name, float v)
 {
     char key[96];
-    snprintf(key, sizeof key, "%s.%s", tern_arch_name(t->spec.arch), name);
+    snprintf(key, sizeof key, "%s.%s", toy_arch(t), name);
     if (!t->without || strcmp(t->without, name) != 0) tern_gguf_put_f32(w, key, v);
 }
 
@@ -220,7 +242,7 @@ static inline tern_gguf_writer *toy_writer(toy *t)
 {
     const tern_spec *s = &t->spec;
     tern_gguf_writer *w = tern_gguf_writer_new();
-    tern_gguf_put_string(w, "general.architecture", tern_arch_name(s->arch));
+    tern_gguf_put_string(w, "general.architecture", toy_arch(t));
     toy_u32(t, w, "context_length", s->context);
     toy_u32(t, w, "embedding_length", s->width);
     toy_u32(t, w, "block_count", s->layers);
@@ -231,7 +253,7 @@ static inline tern_gguf_writer *toy_writer(toy *t)
         toy_u32(t, w, "attention.key_length", s->head_dim);
     toy_f32(t, w, "attention.layer_norm_rms_epsilon", s->norm_eps);
     if (s->rope_theta != 10000.0f) toy_f32(t, w, "rope.freq_base", s->rope_theta);
-    if (s->activation == TERN_RELU2)
+    if (s->activation == TERN_RELU2 && !t->arch)
         tern_gguf_put_string(w, "tern.activation", "relu2");
     if (s->quant == TERN_QUANT_TERNARY && !tern_ggml_is_ternary(t->linear))
         tern_gguf_put_string(w, "tern.quant", "ternary");
