@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "cli/cli.h"
 #include "cli/eval_model.h"
+#include "cli/model_file.h"
 #include "formats/gguf.h"
 
 typedef struct options {
@@ -19,7 +20,7 @@ typedef struct options {
     tern_eval_text text;
 } options;
 
-enum { KEY_BEST = 0x2000, KEY_TOKENS, KEY_STRIDE };
+enum { KEY_BEST = 0x2000, KEY_TOKENS, KEY_STRIDE, KEY_CHUNK, KEY_ACTIVATIONS };
 
 static const struct argp_option table[] = {
     {"data", 'd', "FILE", 0,
@@ -38,13 +39,25 @@ static const struct argp_option table[] = {
      "Tokens from one window to the next (default: the model's context). Half of the "
      "context takes twice the time, and no token is predicted from less than half",
      0},
+    {"chunk", KEY_CHUNK, "N", 0,
+     "Of a GGUF file: score as llama-perplexity -c N does, the second half of windows "
+     "of N tokens that stand side by side",
+     0},
+    {"activations", KEY_ACTIVATIONS, "HOW", 0, "Of a GGUF file. " TERN_HELP_ACTIVATIONS,
+     0},
     {0},
 };
 
 /* A GGUF file is one model, and does not know what it was trained on. */
 static void check_exported(struct argp_state *state, const options *o)
 {
-    if (!tern_is_gguf(o->model)) return;
+    if (!tern_is_gguf(o->model)) {
+        if (o->text.chunk || o->text.activations)
+            argp_error(state, "--chunk and --activations are for GGUF files");
+        return;
+    }
+    if (o->text.chunk && o->text.stride)
+        argp_error(state, "--chunk or --stride, not both");
     if (o->best)
         argp_error(state, "--best chooses a checkpoint of a run, and %s is a GGUF file",
                    o->model);
@@ -69,6 +82,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_STRIDE:
         o->text.stride = tern_arg_int(state, "--stride", arg, 1, INT64_MAX);
+        return 0;
+    case KEY_CHUNK:
+        o->text.chunk = tern_arg_int(state, "--chunk", arg, 4, INT32_MAX);
+        return 0;
+    case KEY_ACTIVATIONS:
+        o->text.activations = tern_arg_activations(state, arg);
         return 0;
     case ARGP_KEY_ARG:
         if (o->model) argp_error(state, "one model only, not \"%s\" as well", arg);
@@ -98,7 +117,9 @@ static void report(const options *o, const tern_eval_figures *f, double seconds)
         return;
     }
     printf("%s on %s (%s)\n", f->model, f->data,
-           strcmp(f->split, "all") == 0 ? "all of it" : "validation split");
+           o->text.chunk                  ? "in chunks"
+           : strcmp(f->split, "all") == 0 ? "all of it"
+                                          : "validation split");
     printf("loss %.6f nats/token, perplexity %.4f, %.5f bits/byte\n", f->loss,
            f->perplexity, f->bits_per_byte);
     if (f->entropy > 0.0) {

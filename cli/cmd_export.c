@@ -52,10 +52,13 @@ static const struct argp_option table[] = {
     {"type", 't', "TYPE", 0,
      "Of the ternary matrices: tq2_0 (2.06 bits per weight), tq1_0 (1.69), q2_0 (2.25, "
      "also where 256 does not divide the widths), f16. Default: the smallest of tq2_0, "
-     "q2_0, f16 that fits. A float model is f32 (default) or f16, which rounds it",
+     "q2_0, f16 that fits. A float model is f32 (default), or rounded: f16, q8_0, "
+     "q6_k, "
+     "q4_0",
      0},
     {"embed", KEY_EMBED, "TYPE", 0,
-     "Of embedding and head: f16, f32, q8_0. Default: what the model was trained with "
+     "Of embedding and head: f16, f32, q8_0, q6_k. Default: what the model was trained "
+     "with "
      "(model.embed), which is exact",
      0},
     {"name", KEY_NAME, "TEXT", 0, "The model's name in the file", 0},

@@ -28,6 +28,7 @@ typedef struct options {
     long count;
     bool ignore_end, hide_prompt;
     tern_writer_config writer; /* keep -1: the prompt */
+    tern_activations activations;
     tern_sampler sampler;
 } options;
 
@@ -41,7 +42,8 @@ enum {
     KEY_HIDE_PROMPT,
     KEY_STOP,
     KEY_OVERFLOW,
-    KEY_KEEP
+    KEY_KEEP,
+    KEY_ACTIVATIONS
 };
 
 static const struct argp_option table[] = {
@@ -72,6 +74,7 @@ static const struct argp_option table[] = {
      "Divide the score of recent tokens by X, 1 off (default 1)", 0},
     {"seed", 's', "N", 0, "The same seed writes the same text (default 1)", 0},
     {"ignore-eos", KEY_IGNORE_END, 0, 0, "Go on after the end of a document", 0},
+    {"activations", KEY_ACTIVATIONS, "HOW", 0, TERN_HELP_ACTIVATIONS, 0},
     {"no-display-prompt", KEY_HIDE_PROMPT, 0, 0, "Print only what the model wrote", 0},
     {0},
 };
@@ -151,6 +154,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_IGNORE_END:
         o->ignore_end = true;
+        return 0;
+    case KEY_ACTIVATIONS:
+        o->activations = tern_arg_activations(state, arg);
         return 0;
     case KEY_HIDE_PROMPT:
         o->hide_prompt = true;
@@ -427,6 +433,7 @@ static tern_status generate(const options *o)
     if (s == TERN_OK) s = read_prompt(o, &p);
     if (s == TERN_OK) s = encode_prompt(o, &p, m, &ids, &count);
     if (s == TERN_OK) s = new_writer(o, m, count, &w);
+    if (s == TERN_OK) s = tern_session_set_activations(w.session, o->activations);
     if (s == TERN_OK)
         s = fit_prompt(&w.config, tern_session_context(w.session), ids, &count);
     if (s == TERN_OK) s = write_on(o, &p, m, &w, ids, count, &out);

@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/status.h"
+#include "runtime/runtime.h"
 
 typedef struct tern_eval_figures {
     char model[TERN_PATH_MAX], data[TERN_PATH_MAX]; /* the files */
@@ -23,6 +24,9 @@ typedef struct tern_eval_text {
     const char *data;   /* a dataset or a text; NULL: a run's own */
     int64_t max_tokens; /* 0: all */
     int64_t stride;     /* as train/eval.h has it; 0: the model's context */
+    /* The rest is for exported models only. */
+    int64_t chunk; /* not 0: windows of this many tokens, see score_chunks() */
+    tern_activations activations;
 } tern_eval_text;
 
 /* A GGUF file, by the runtime. */

@@ -2,10 +2,22 @@
 #ifndef TERN_CLI_MODEL_FILE_H
 #define TERN_CLI_MODEL_FILE_H
 
+#include <argp.h>
+
 #include "runtime/runtime.h"
 
 /* Open a GGUF file, and the tokenizer in it. A run directory or checkpoint gets a
  * message that says to export. tern_runtime_free(). */
 tern_status tern_model_file_open(const char *path, tern_runtime **out);
+
+/* The id with which the file wants every text to begin; -1: none, as in tern's own. */
+int32_t tern_model_file_begin(const tern_runtime *m);
+
+/* Option --activations of a command that runs an exported model. */
+#define TERN_HELP_ACTIVATIONS                                                          \
+    "To what the inputs of the matrices are rounded: per-token (8 bits, as in "        \
+    "training; the default), q8_k or q8_0 (8 bits in blocks of 256 or 32, as "         \
+    "llama.cpp does), none. All but the default are slow"
+tern_activations tern_arg_activations(struct argp_state *state, const char *arg);
 
 #endif /* TERN_CLI_MODEL_FILE_H */

@@ -6,7 +6,10 @@
  *
  *     bitnet   rotary pairs (i, i + d/2), as here; head always tied
  *     llama    rotary pairs (2i, 2i+1): rows of q and k are permuted on the way out
- */
+ *
+ * Both compute SiLU, whatever a key says. A model with relu2 gets another name, which
+ * llama.cpp refuses: bitnet-b1.58, under which bitnet.cpp's forks of it know that
+ * graph, or llama-relu2, which only tern knows. */
 #include "export/gguf_export.h"
 
 #include <ctype.h>
@@ -38,9 +41,9 @@ typedef struct export_job {
 
 int tern_export_type(const char *name)
 {
-    static const tern_ggml_type types[] = {TERN_GGML_F32,   TERN_GGML_F16,
-                                           TERN_GGML_Q8_0,  TERN_GGML_TQ1_0,
-                                           TERN_GGML_TQ2_0, TERN_GGML_Q2_0};
+    static const tern_ggml_type types[] = {
+        TERN_GGML_F32,  TERN_GGML_F16,   TERN_GGML_Q8_0,  TERN_GGML_Q6_K,
+        TERN_GGML_Q4_0, TERN_GGML_TQ1_0, TERN_GGML_TQ2_0, TERN_GGML_Q2_0};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         const char *a = tern_ggml_name(types[i]), *b = name;
         while (*a && tolower((unsigned char)*a) == tolower((unsigned char)*b)) a++, b++;
@@ -134,6 +137,12 @@ static uint32_t file_type(tern_ggml_type linear)
     switch (linear) {
     case TERN_GGML_F32:
         return 0;
+    case TERN_GGML_Q4_0:
+        return 2;
+    case TERN_GGML_Q8_0:
+        return 7;
+    case TERN_GGML_Q6_K:
+        return 18;
     case TERN_GGML_TQ1_0:
         return 36;
     case TERN_GGML_TQ2_0:
@@ -143,6 +152,12 @@ static uint32_t file_type(tern_ggml_type linear)
     default:
         return 1;
     }
+}
+
+static const char *arch_name(const tern_spec *s)
+{
+    if (s->activation == TERN_SILU) return tern_arch_name(s->arch);
+    return s->arch == TERN_ARCH_BITNET ? "bitnet-b1.58" : "llama-relu2";
 }
 
 static void put_dimensions(const export_job *e)
@@ -161,7 +176,7 @@ static void put_dimensions(const export_job *e)
         {"rope.dimension_count", s->head_dim},
         {"vocab_size", s->vocab},
     };
-    const char *arch = tern_arch_name(s->arch);
+    const char *arch = arch_name(s);
     char key[96];
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         snprintf(key, sizeof key, "%s.%s", arch, counts[i].key);
@@ -181,8 +196,7 @@ static void put_dimensions(const export_job *e)
 
 static tern_status put_keys(const export_job *e, tern_checkpoint *c, const char *name)
 {
-    tern_gguf_put_string(e->writer, "general.architecture",
-                         tern_arch_name(e->spec->arch));
+    tern_gguf_put_string(e->writer, "general.architecture", arch_name(e->spec));
     tern_gguf_put_string(e->writer, "general.name", name);
     tern_gguf_put_u32(e->writer, "general.file_type", file_type(e->types.linear));
     tern_gguf_put_u32(e->writer, "general.quantization_version", 2);
@@ -216,10 +230,10 @@ static tern_ggml_type densest(const tern_spec *s)
 
 static tern_status check_types(const tern_spec *s, int type, int embed)
 {
-    if (s->quant == TERN_QUANT_NONE && type != TERN_GGML_F16 && type != TERN_GGML_F32)
+    if (s->quant == TERN_QUANT_NONE && tern_ggml_is_ternary((uint32_t)type))
         return tern_fail(TERN_EARG,
                          "this model's weights are float (model.quant: none): type %s "
-                         "cannot hold them, use f16 or f32",
+                         "cannot hold them, use f16, f32, q8_0, q6_k or q4_0",
                          tern_ggml_name((uint32_t)type));
     if (s->quant == TERN_QUANT_TERNARY && !tern_ggml_is_ternary((uint32_t)type) &&
         type != TERN_GGML_F16)
@@ -227,8 +241,10 @@ static tern_status check_types(const tern_spec *s, int type, int embed)
                          "type %s is not for ternary layers; use tq2_0, tq1_0, "
                          "q2_0 or f16",
                          tern_ggml_name((uint32_t)type));
-    if (embed != TERN_GGML_F16 && embed != TERN_GGML_F32 && embed != TERN_GGML_Q8_0)
-        return tern_fail(TERN_EARG, "embeddings cannot be %s; use f16, q8_0 or f32",
+    if (embed != TERN_GGML_F16 && embed != TERN_GGML_F32 && embed != TERN_GGML_Q8_0 &&
+        embed != TERN_GGML_Q6_K)
+        return tern_fail(TERN_EARG,
+                         "embeddings cannot be %s; use f16, q8_0, q6_k or f32",
                          tern_ggml_name((uint32_t)embed));
     return TERN_OK;
 }

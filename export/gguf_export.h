@@ -6,10 +6,10 @@
 #include "train/checkpoint.h"
 
 typedef struct tern_export_options {
-    /* TERN_EXPORT_AUTO or the type of the linear layers: TQ2_0, TQ1_0, Q2_0, F16 (F32
-     * for the float twin too) */
+    /* TERN_EXPORT_AUTO or the type of the linear layers: TQ2_0, TQ1_0, Q2_0, F16; of
+     * the float twin F32, F16 and, rounded, Q8_0, Q6_K, Q4_0 */
     int type;
-    int embed;        /* TERN_EXPORT_AUTO or F16, Q8_0, F32: of embedding and head */
+    int embed; /* TERN_EXPORT_AUTO or F16, Q8_0, Q6_K, F32: of embedding and head */
     const char *name; /* general.name; NULL: the output's file name */
     /* May be NULL: sees the finished file before it gets its name; unless it returns
      * TERN_OK, what stood there before stays. */

@@ -35,6 +35,36 @@ done
 "$TERN" eval run --data tales.txt --tokens 9 --json | grep >/dev/null '"split": "all"' ||
     fail "a text has no split"
 
+# One chunk of 32 scores predictions 16 to 30: all 31 without the first 16. Two chunks
+# are the mean of each alone.
+loss() { "$TERN" eval model.gguf --data "$@" --json >loss.json && json loss.json loss; }
+near() { awk -v a="$1" -v b="$2" 'BEGIN { exit !((a - b) ^ 2 < 1e-12) }'; }
+tr -cd 'a-z \n' <tales.txt | head -c 64 >two.txt
+head -c 32 two.txt >first.txt
+tail -c 32 two.txt >second.txt
+whole=$(loss first.txt) half=$(loss first.txt --tokens 16) first=$(loss first.txt --chunk 32)
+near "$(awk -v a=$whole -v b=$half 'BEGIN { printf "%.9f", (31 * a - 16 * b) / 15 }')" \
+    "$first" || fail "--chunk does not score the second half"
+[ "$(json loss.json tokens)" = 15 ] || fail "--chunk counts other tokens"
+[ "$(json loss.json bytes)" = 15 ] || fail "--chunk counts other bytes"
+second=$(loss second.txt --chunk 32) both=$(loss two.txt --chunk 32)
+near "$(awk -v a=$first -v b=$second 'BEGIN { printf "%.9f", (a + b) / 2 }')" "$both" ||
+    fail "two chunks are not the mean of both"
+expect 1 "fewer than --chunk 32" -- "$TERN" eval model.gguf --data first.txt --chunk 32 --tokens 30
+expect 1 "above the model's context" -- "$TERN" eval model.gguf --data two.txt --chunk 33
+expect 2 "are for GGUF files" -- "$TERN" eval run --chunk 32
+expect 2 "must be per-token, q8_k" -- "$TERN" eval model.gguf --data two.txt --activations q8
+
+# Other roundings are near, and not the same; 256 does not divide these widths.
+for how in q8_0 none; do
+    "$TERN" eval model.gguf --data corpus.h5 --tokens 200 --activations $how --json >how.json
+    awk -v a="$(json how.json loss)" -v b="$(json gguf.json loss)" 'BEGIN { exit a == b }' ||
+        fail "--activations $how changes nothing"
+    "$TERN" generate model.gguf -n 4 --activations $how >/dev/null 2>&1 ||
+        fail "generate --activations $how"
+done
+expect 1 "do not divide a width of 64" -- "$TERN" eval model.gguf --data two.txt --activations q8_k
+
 printf 'a' >one.txt
 for model in run model.gguf; do
     expect 1 "one.txt" -- "$TERN" eval $model --data one.txt

@@ -142,6 +142,7 @@ Test(session, llama_agrees_with_oracle)
     agrees(&s, TERN_GGML_Q2_0, TERN_GGML_F16, FLOAT);
     s.tied = false;
     agrees(&s, TERN_GGML_F16, TERN_GGML_F32, FLOAT);
+    agrees(&s, TERN_GGML_I2_S, TERN_GGML_F32, FLOAT);
     s.head_dim = 32; /* heads wider than the model */
     agrees(&s, TERN_GGML_Q2_0, TERN_GGML_Q8_0, HEAD_Q8);
     s.quant = TERN_QUANT_NONE;

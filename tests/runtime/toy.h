@@ -193,15 +193,38 @@ static inline void toy_free(toy *t)
 
 /* --- the file --- */
 
+/* Row r of the file: 2i + p of a head is p * d / 2 + i of the toy's. */
+static inline int64_t toy_row(const toy_tensor *x, int64_t r)
+{
+    const int64_t d = x->head_dim, in = d ? r % d : 0;
+    return d ? r - in + in % 2 * (d / 2) + in / 2 : r;
+}
+
+/* Four weights, 32 apart, in a byte, the first in its top bits; the scale behind all.
+ */
+static inline void toy_fill_i2s(const toy_tensor *x, uint8_t *out, size_t bytes)
+{
+    memset(out, 0, bytes);
+    memcpy(out + bytes - 32, &x->gamma, sizeof x->gamma);
+    for (int64_t i = 0; i < x->rows * x->cols; i++) {
+        const float v = x->values[toy_row(x, i / x->cols) * x->cols + i % x->cols];
+        const int u = 1 + (v > 0.0f) - (v < 0.0f);
+        out[i / 128 * 32 + i % 32] |= (uint8_t)(u << (6 - i % 128 / 32 * 2));
+    }
+}
+
 static inline tern_status toy_fill(void *user, uint8_t *out, size_t bytes)
 {
     const toy_tensor *x = user;
     const int64_t rows = x->rows ? x->rows : 1;
     const size_t each = bytes / (size_t)rows;
+    if (x->type == TERN_GGML_I2_S) {
+        toy_fill_i2s(x, out, bytes);
+        return TERN_OK;
+    }
     int8_t *t = malloc((size_t)x->cols);
     for (int64_t r = 0; r < rows; r++, out += each) {
-        const int64_t d = x->head_dim, in = d ? r % d : 0; /* file row 2i + p */
-        const int64_t from = d ? r - in + in % 2 * (d / 2) + in / 2 : r;
+        const int64_t from = toy_row(x, r);
         const float *v = x->values + from * x->cols;
         if (tern_ggml_is_ternary(x->type)) {
             for (int64_t k = 0; k < x->cols; k++)
