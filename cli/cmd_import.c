@@ -1,5 +1,5 @@
 /* cmd_import.c - `tern import`: weights trained elsewhere as a run to go on from: a
- * directory of Hugging Face, or a file of llama2.c. */
+ * directory of Hugging Face, a GGUF file, or a file of llama2.c. */
 #define _GNU_SOURCE
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,8 +11,10 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/new_run.h"
+#include "export/gguf_import.h"
 #include "export/hf_import.h"
 #include "export/llama2c_import.h"
+#include "formats/gguf.h"
 #include "train/config.h"
 
 typedef struct options {
@@ -83,7 +85,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case ARGP_KEY_END:
         if (!o->model)
             argp_error(state, "which model? give the directory of its config.json, "
-                              "or a weight file of llama2.c");
+                              "a GGUF file, or a weight file of llama2.c");
         if (!o->out) argp_error(state, "where to? give -o DIR");
         return 0;
     default:
@@ -91,23 +93,32 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     }
 }
 
-/* Where the weights come from: one of the two. */
+/* Where the weights come from: one of the three. */
 typedef struct source {
     tern_hf_import *hf;
+    tern_runtime *gguf;
     tern_llama2c *llama2c;
+    int64_t packed, rounded; /* matrices that came as codes; of them, scales rounded */
 } source;
 
-static const tern_spec *spec_of(const source *from)
-{
-    return from->hf ? &from->hf->spec : tern_llama2c_spec(from->llama2c);
-}
-
-static tern_status model_of(const options *o, const source *from, const tern_spec *spec,
+static tern_status model_of(const options *o, source *from, const tern_spec *spec,
                             tern_model **out)
 {
-    if (from->hf) return tern_hf_import_model(from->hf, spec, out);
-    const tern_status s = tern_llama2c_model(from->llama2c, spec, out);
-    return s == TERN_OK ? s : tern_fail_in(s, o->model);
+    tern_gguf_notes notes;
+    tern_status s;
+    if (from->hf) {
+        s = tern_hf_import_model(from->hf, spec, out);
+        from->packed = from->hf->notes.packed;
+        from->rounded = from->hf->notes.scales_rounded;
+    } else if (from->gguf) {
+        s = tern_gguf_import_model(from->gguf, spec, &notes, out);
+        from->packed = notes.ternary;
+        from->rounded = notes.scales_rounded;
+    } else {
+        s = tern_llama2c_model(from->llama2c, spec, out);
+        if (s != TERN_OK) s = tern_fail_in(s, o->model);
+    }
+    return s;
 }
 
 /* --- tokenizer and config --- */
@@ -149,13 +160,15 @@ static void name_tokenizer(const char *path, tern_config *c)
 }
 
 /* The defaults, the checkpoint's dimensions, then --set. */
-static tern_status make_config(const options *o, const tern_spec *spec,
+static tern_status make_config(const options *o, const source *from,
                                const char *tokenizer, tern_config *out)
 {
     char *yaml = NULL;
     tern_config c;
+    if (from->gguf)
+        return tern_gguf_import_config(from->gguf, o->sets, o->set_count, out);
     tern_config_defaults(&c);
-    c.model = *spec;
+    c.model = from->hf ? from->hf->spec : *tern_llama2c_spec(from->llama2c);
     name_tokenizer(tokenizer, &c);
     TERN_TRY(tern_config_yaml(&c, &yaml));
     const tern_status s =
@@ -180,8 +193,7 @@ static tern_status check_vocab(const char *path, const tern_tokenizer *t,
 static void report(const options *o, const source *from, const tern_spec *m,
                    const tern_tokenizer *t, const char *path)
 {
-    const int64_t packed = from->hf ? from->hf->notes.packed : 0;
-    const int64_t rounded = from->hf ? from->hf->notes.scales_rounded : 0;
+    const int64_t packed = from->packed, rounded = from->rounded;
     char params[16], ternary[16], tokenizer[64] = "none";
     const int64_t all = tern_spec_params(m), codes = tern_spec_ternary_params(m);
     if (t) tern_tokenizer_describe(t, tokenizer);
@@ -208,19 +220,31 @@ static void report(const options *o, const source *from, const tern_spec *m,
             o->out);
 }
 
-static tern_status save(const options *o, const source *from)
+static tern_status save_with(const options *o, source *from, const tern_tokenizer *t,
+                             const char *tokenizer_path)
 {
-    char tokenizer_path[TERN_PATH_MAX], path[TERN_PATH_MAX];
+    char path[TERN_PATH_MAX];
     tern_config c;
-    tern_tokenizer *t = NULL;
     tern_model *model = NULL;
-    TERN_TRY(load_tokenizer(o, from->hf != NULL, tokenizer_path, &t));
-    tern_status s = make_config(o, spec_of(from), tokenizer_path, &c);
-    if (s == TERN_OK) s = check_vocab(tokenizer_path, t, &c.model);
-    if (s == TERN_OK) s = model_of(o, from, &c.model, &model);
-    if (s == TERN_OK) s = tern_new_run_save(o->out, &c, t, model, path);
+    TERN_TRY(make_config(o, from, tokenizer_path, &c));
+    TERN_TRY(check_vocab(*tokenizer_path ? tokenizer_path : o->model, t, &c.model));
+    TERN_TRY(model_of(o, from, &c.model, &model));
+    const tern_status s = tern_new_run_save(o->out, &c, t, model, path);
     if (s == TERN_OK) report(o, from, &c.model, t, path);
     tern_model_free(model);
+    return s;
+}
+
+static tern_status save(const options *o, source *from)
+{
+    char path[TERN_PATH_MAX] = "";
+    tern_tokenizer *t = NULL;
+    if (from->gguf && !o->tokenizer && tern_runtime_has_tokenizer(from->gguf)) {
+        TERN_TRY(tern_runtime_read_tokenizer(from->gguf));
+        return save_with(o, from, tern_runtime_tokenizer(from->gguf), path);
+    }
+    TERN_TRY(load_tokenizer(o, from->hf != NULL, path, &t));
+    const tern_status s = save_with(o, from, t, path);
     tern_tokenizer_free(t);
     return s;
 }
@@ -234,7 +258,16 @@ static tern_status import_dir(const options *o)
     return s;
 }
 
-static tern_status import_file(const options *o)
+static tern_status import_gguf(const options *o)
+{
+    tern_runtime *m;
+    TERN_TRY(tern_runtime_open(o->model, &m));
+    const tern_status s = save(o, &(source){.gguf = m});
+    tern_runtime_free(m);
+    return s;
+}
+
+static tern_status import_llama2c(const options *o)
 {
     tern_llama2c *f;
     TERN_TRY(tern_llama2c_open(o->model, &f));
@@ -248,7 +281,8 @@ static tern_status import(const options *o)
     struct stat about;
     TERN_TRY(tern_new_run_check(o->out));
     const bool file = stat(o->model, &about) == 0 && S_ISREG(about.st_mode);
-    return file ? import_file(o) : import_dir(o);
+    if (!file) return import_dir(o);
+    return tern_is_gguf(o->model) ? import_gguf(o) : import_llama2c(o);
 }
 
 int tern_cmd_import(int argc, char **argv)
@@ -263,7 +297,9 @@ int tern_cmd_import(int argc, char **argv)
         .doc = "Make a run of weights trained elsewhere: a Hugging Face checkpoint, "
                "which is "
                "a directory with config.json, model.safetensors (or shards) and "
-               "tokenizer.json; or a file of llama2.c, version 0 or 1."
+               "tokenizer.json; a GGUF file of arch llama or bitnet; or a file of "
+               "llama2.c, "
+               "version 0 or 1."
                "\vLLaMA and its like, and BitNet, in F32, F16, BF16 or packed. What "
                "tern's graph does not have (scaled positions, biases, sliding windows, "
                "...) is "

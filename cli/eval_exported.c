@@ -82,7 +82,7 @@ static tern_status score_chunks(scorer *c, const tern_runtime *m,
                                 void *user, tern_eval_figures *out, double *sum)
 {
     const int64_t n = c->window, count = text->count / n;
-    const int32_t begin = tern_model_file_begin(m);
+    const int32_t begin = tern_runtime_begin_of_text(m);
     double total = 0.0;
     if (count == 0)
         return tern_fail(TERN_EARG,

@@ -1,8 +1,6 @@
 /* model_file.c - see model_file.h. */
 #include "cli/model_file.h"
 
-#include <string.h>
-
 #include "base/file.h"
 #include "data/text_check.h"
 #include "formats/gguf.h"
@@ -33,31 +31,6 @@ tern_status tern_model_file_open(const char *path, tern_runtime **out)
     }
     *out = m;
     return TERN_OK;
-}
-
-/* tokenizer.ggml.add_bos_token; where it is missing, llama.cpp's rule: with the
- * pre-tokenizer of Llama 3 a text has a beginning. */
-static bool has_begin(const tern_gguf *g)
-{
-    static const char add[] = "tokenizer.ggml.add_bos_token", name[] = "llama-bpe";
-    bool given;
-    tern_gguf_string pre;
-    if (tern_gguf_has(g, add))
-        return tern_gguf_get_bool(g, add, &given) == TERN_OK && given;
-    return tern_gguf_has(g, "tokenizer.ggml.pre") &&
-           tern_gguf_get_string(g, "tokenizer.ggml.pre", &pre) == TERN_OK &&
-           pre.bytes == strlen(name) && memcmp(pre.data, name, pre.bytes) == 0;
-}
-
-int32_t tern_model_file_begin(const tern_runtime *m)
-{
-    static const char key[] = "tokenizer.ggml.bos_token_id";
-    const tern_gguf *g = tern_runtime_gguf(m);
-    int64_t id;
-    if (!has_begin(g) || !tern_gguf_has(g, key)) return -1;
-    const bool good = tern_gguf_get_int(g, key, &id) == TERN_OK && id >= 0 &&
-                      id < tern_runtime_vocab(m);
-    return good ? (int32_t)id : -1;
 }
 
 tern_activations tern_arg_activations(struct argp_state *state, const char *arg)

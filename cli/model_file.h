@@ -10,9 +10,6 @@
  * message that says to export. tern_runtime_free(). */
 tern_status tern_model_file_open(const char *path, tern_runtime **out);
 
-/* The id with which the file wants every text to begin; -1: none, as in tern's own. */
-int32_t tern_model_file_begin(const tern_runtime *m);
-
 /* Option --activations of a command that runs an exported model. */
 #define TERN_HELP_ACTIVATIONS                                                          \
     "To what the inputs of the matrices are rounded: per-token (8 bits, as in "        \
