@@ -76,6 +76,7 @@ static float score_scale(size_t head_dim)
 /* One tile of query rows of one key head. */
 typedef struct tile {
     const float *q, *k, *v;
+    const uint16_t *k16, *v16; /* instead of k and v if these are NULL */
     float *o, *lse;
     size_t q_row, kv_row;      /* floats from one row to the next; lse has 1 */
     size_t rows, limit, slope; /* row r sees limit + slope * r keys */
@@ -86,6 +87,7 @@ typedef struct tile {
 typedef struct forward_scratch {
     float *q;      /* (rows, D) */
     float *panel;  /* (D, TILE) of K^T, then (TILE, D) of V */
+    float *wide;   /* (TILE, D) of K, if it is fp16 */
     float *scores; /* (rows, keys) */
     size_t keys;   /* row length of scores */
     size_t floats; /* in all */
@@ -103,9 +105,10 @@ static forward_scratch forward_layout(const tern_attention_shape *s, float *base
     const size_t q = round16(rows * s->head_dim), panel = s->head_dim * TILE;
     return (forward_scratch){.q = base,
                              .panel = base ? base + q : NULL,
-                             .scores = base ? base + q + panel : NULL,
+                             .wide = base ? base + q + panel : NULL,
+                             .scores = base ? base + q + 2 * panel : NULL,
                              .keys = keys,
-                             .floats = q + panel + rows * keys};
+                             .floats = q + 2 * panel + rows * keys};
 }
 
 size_t tern_attention_part_scratch(const tern_attention_shape *s)
@@ -118,6 +121,22 @@ size_t tern_attention_scratch(const tern_attention_shape *s)
     return (size_t)tern_threads() * tern_attention_part_scratch(s) * sizeof(float);
 }
 
+static void widen_rows(const uint16_t *x, size_t ldx, size_t rows, size_t cols,
+                       float *y)
+{
+    for (size_t r = 0; r < rows; r++)
+        tern_float_active->widen(x + r * ldx, cols, y + r * cols);
+}
+
+/* Keys [j, j + keys) to the panel, transposed. */
+static void tile_panel(const tile *t, const forward_scratch *w, size_t j, size_t keys)
+{
+    const float *k = t->k ? t->k + j * t->kv_row : w->wide;
+    if (!t->k) widen_rows(t->k16 + j * t->kv_row, t->kv_row, keys, t->dim, w->wide);
+    tern_float_active->transpose(k, t->k ? t->kv_row : t->dim, keys, t->dim, w->panel,
+                                 TILE);
+}
+
 /* scores = q K^T, only where a row sees the key (and a little beyond). */
 static void tile_scores(const tile *t, const forward_scratch *w)
 {
@@ -125,7 +144,7 @@ static void tile_scores(const tile *t, const forward_scratch *w)
     const size_t total = t->limit + t->slope * (t->rows - 1);
     for (size_t j = 0; j < total; j += TILE) {
         const size_t keys = min_size(TILE, total - j);
-        f->transpose(t->k + j * t->kv_row, t->kv_row, keys, t->dim, w->panel, TILE);
+        tile_panel(t, w, j, keys);
         /* All rows at once, or stripes where the diagonal passes. */
         const size_t stripe = j + keys <= t->limit ? t->rows : STRIPE;
         for (size_t r = 0; r < t->rows; r += stripe) {
@@ -151,15 +170,18 @@ static void tile_values(const tile *t, const forward_scratch *w, size_t first,
                         size_t keys, size_t slope)
 {
     const size_t most = keys + slope * (t->rows - 1);
-    const float *v = t->v + first * t->kv_row;
     /* Rows that lie far apart fall on the same cache lines: worth a copy if read often.
      */
-    const bool copy = most <= TILE && t->rows >= 8;
-    if (copy) copy_rows(v, t->kv_row, most, t->dim, w->panel);
+    const bool copy = !t->v || (most <= TILE && t->rows >= 8);
+    const float *v = copy ? w->panel : t->v + first * t->kv_row;
+    if (!t->v)
+        widen_rows(t->v16 + first * t->kv_row, t->kv_row, most, t->dim, w->panel);
+    else if (copy)
+        copy_rows(t->v + first * t->kv_row, t->kv_row, most, t->dim, w->panel);
     tern_float_active->chain(&(tern_chain){.a = w->scores + first,
                                            .a_row = w->keys,
                                            .a_col = 1,
-                                           .b = copy ? w->panel : v,
+                                           .b = v,
                                            .b_row = copy ? t->dim : t->kv_row,
                                            .c = t->o,
                                            .c_row = t->q_row,
@@ -234,6 +256,7 @@ static place place_tile(const tern_attention_shape *s, const cut *c, size_t inde
 /* Where everything of one call lies. */
 typedef struct operands {
     const float *q, *k, *v;
+    const uint16_t *k16, *v16; /* instead of k and v */
     float *o, *lse;
 } operands;
 
@@ -245,16 +268,20 @@ static void attend_tile(const tern_attention_shape *s, const cut *c, size_t inde
     const size_t width = s->heads * D, kv_width = s->kv_heads * D;
     const place p = place_tile(s, c, index);
     const size_t row = (p.batch * T + p.query) * width + p.head * D;
-    const size_t kv = p.batch * keys * kv_width + p.head / (s->heads / s->kv_heads) * D;
+    const size_t key_head = p.head / (s->heads / s->kv_heads);
+    const size_t kv = s->capacity ? key_head * s->capacity * D
+                                  : p.batch * keys * kv_width + key_head * D;
     const forward_scratch w = forward_layout(s, scratch);
     const size_t lse = (p.batch * s->heads + p.head) * T + p.query;
     const tile t = {.q = a->q + row,
-                    .k = a->k + kv,
-                    .v = a->v + kv,
+                    .k = a->k ? a->k + kv : NULL,
+                    .v = a->v ? a->v + kv : NULL,
+                    .k16 = a->k ? NULL : a->k16 + kv,
+                    .v16 = a->v ? NULL : a->v16 + kv,
                     .o = a->o + row,
                     .lse = a->lse ? a->lse + lse : NULL,
                     .q_row = T == 1 ? D : width,
-                    .kv_row = kv_width,
+                    .kv_row = s->capacity ? D : kv_width,
                     .rows = p.rows,
                     .limit = s->past + p.query + 1,
                     .slope = T == 1 ? 0 : 1,
@@ -262,29 +289,51 @@ static void attend_tile(const tern_attention_shape *s, const cut *c, size_t inde
     tile_forward(&t, &w);
 }
 
-void tern_attention(const tern_attention_shape *s, const float *q, const float *k,
-                    const float *v, float *o, float *lse, void *scratch)
+/* All tiles, by threads of our own. */
+static void attend_all(const tern_attention_shape *s, const operands *a, float *scratch)
 {
     const cut c = cut_rows(s, (size_t)tern_threads());
-    const operands a = {.q = q, .k = k, .v = v, .o = o, .lse = lse};
     const size_t own = tern_attention_part_scratch(s);
 
 /* Dynamic, because tiles with more keys take longer; no result depends on who. */
 #pragma omp parallel for num_threads(tern_threads()) schedule(dynamic) if (c.tiles > 1)
     for (size_t index = 0; index < c.tiles; index++)
-        attend_tile(s, &c, index, &a,
-                    (float *)scratch + (size_t)omp_get_thread_num() * own);
+        attend_tile(s, &c, index, a, scratch + (size_t)omp_get_thread_num() * own);
+}
+
+static void attend_part(const tern_team *t, const tern_attention_shape *s,
+                        const operands *a, float *scratch)
+{
+    const cut c = cut_rows(s, t->count);
+    const tern_part own = tern_team_share(t, c.tiles);
+    for (size_t index = own.first; index < own.end; index++)
+        attend_tile(s, &c, index, a, scratch);
+}
+
+void tern_attention(const tern_attention_shape *s, const float *q, const float *k,
+                    const float *v, float *o, float *lse, void *scratch)
+{
+    attend_all(s, &(operands){.q = q, .k = k, .v = v, .o = o, .lse = lse}, scratch);
+}
+
+void tern_attention_half(const tern_attention_shape *s, const float *q,
+                         const uint16_t *k, const uint16_t *v, float *o, void *scratch)
+{
+    attend_all(s, &(operands){.q = q, .k16 = k, .v16 = v, .o = o}, scratch);
 }
 
 void tern_attention_part(const tern_team *t, const tern_attention_shape *s,
                          const float *q, const float *k, const float *v, float *o,
                          float *scratch)
 {
-    const cut c = cut_rows(s, t->count);
-    const operands a = {.q = q, .k = k, .v = v, .o = o};
-    const tern_part own = tern_team_share(t, c.tiles);
-    for (size_t index = own.first; index < own.end; index++)
-        attend_tile(s, &c, index, &a, scratch);
+    attend_part(t, s, &(operands){.q = q, .k = k, .v = v, .o = o}, scratch);
+}
+
+void tern_attention_half_part(const tern_team *t, const tern_attention_shape *s,
+                              const float *q, const uint16_t *k, const uint16_t *v,
+                              float *o, float *scratch)
+{
+    attend_part(t, s, &(operands){.q = q, .k16 = k, .v16 = v, .o = o}, scratch);
 }
 
 /* --- backward --- */

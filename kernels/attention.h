@@ -16,6 +16,7 @@
 #define TERN_KERNELS_ATTENTION_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 typedef struct tern_attention_shape {
     size_t batch;    /* B sequences */
@@ -24,6 +25,8 @@ typedef struct tern_attention_shape {
     size_t heads;    /* H, a multiple of kv_heads */
     size_t kv_heads; /* KV */
     size_t head_dim; /* D */
+    size_t capacity; /* 0: k and v are (B, past + T, KV * D). Else they are a cache of
+                      * one sequence, (KV, capacity, D); forward only */
 } tern_attention_shape;
 
 /* Scratch bytes that forward (or backward) needs with the current number of threads. */
@@ -36,6 +39,11 @@ size_t tern_attention_backward_scratch(const tern_attention_shape *s);
  *   scratch   tern_attention_scratch() bytes, TERN_ALIGN aligned */
 void tern_attention(const tern_attention_shape *s, const float *q, const float *k,
                     const float *v, float *o, float *lse, void *scratch);
+
+/* The same with keys and values as bits of fp16, as a cache may hold them: what
+ * tern_attention() makes of the floats they are. */
+void tern_attention_half(const tern_attention_shape *s, const float *q,
+                         const uint16_t *k, const uint16_t *v, float *o, void *scratch);
 
 /* tern_attention_backward() - past must be 0.
  *   dout in (B, T, H * D);  dq, dk, dv  += , shapes as q, k, v */

@@ -356,6 +356,16 @@ static void round_half(const float *x, size_t n, float *y)
     LANES_EACH16(n, lanes_store_n(y + i, lanes_round_half(lanes_load_n(x + i, c)), c));
 }
 
+static void widen(const uint16_t *x, size_t n, float *y)
+{
+    LANES_EACH16(n, lanes_store_n(y + i, lanes_load_half(x + i, c), c));
+}
+
+static void narrow(const float *x, size_t n, uint16_t *y)
+{
+    LANES_EACH16(n, lanes_store_half(y + i, lanes_load_n(x + i, c), c));
+}
+
 /* Integer work, left to the compiler. */
 /* 16 random bits an element: one draw for four, whose lowest bits are the first's
  * (machines are little-endian). Loops that a compiler makes vectors of. */
@@ -518,6 +528,8 @@ const tern_float_kernels FLOAT_TABLE = {
     .axpy = axpy,
     .mul_add = mul_add,
     .round_half = round_half,
+    .widen = widen,
+    .narrow = narrow,
     .dropout = dropout,
     .softmax_grad = softmax_grad,
     .exp_axpy = exp_axpy,

@@ -84,6 +84,8 @@ typedef struct tern_float_kernels {
     void (*mul_add)(const float *a, const float *b, size_t n,
                     float *y); /* y += a * b */
     void (*round_half)(const float *x, size_t n, float *y);
+    void (*widen)(const uint16_t *x, size_t n, float *y);  /* from bits of fp16 */
+    void (*narrow)(const float *x, size_t n, uint16_t *y); /* to them */
     /* y = or += x * keep where the draw of element first + i, of 16 bits, is not below,
      * else 0; first is a multiple of 4. */
     void (*dropout)(const float *x, uint64_t seed, uint64_t first, uint32_t below,

@@ -55,10 +55,40 @@ TERN_INLINE void chain_columns(const tern_chain *t, size_t j, size_t vecs, size_
     for (; i < m; i++) chain_block(t, i, j, 1, vecs, c);
 }
 
+enum { SINGLE_VECS = 4 };
+
+/* Columns [j, j + 16 * vecs) of the only row: chains are as many as the columns, so
+ * more of them run beside each other, and rows of b are read in longer pieces. */
+TERN_INLINE void chain_single(const tern_chain *t, size_t j, size_t vecs, size_t c)
+{
+    lanes acc[SINGLE_VECS];
+    float *y = t->c + j;
+    const float *ap = t->a, *bp = t->b + j;
+    UNROLLED (v, vecs) acc[v] = t->add ? lanes_load_n(y + 16 * v, c) : lanes_set(0.0f);
+    for (size_t p = t->k; p > 0; p--, ap += t->a_col, bp += t->b_row) {
+        const lanes a = lanes_set(*ap);
+        UNROLLED (v, vecs) acc[v] = lanes_fma(a, lanes_load_n(bp + 16 * v, c), acc[v]);
+    }
+    UNROLLED (v, vecs) lanes_store_n(y + 16 * v, acc[v], c);
+}
+
+static void chain_one_row(const tern_chain *t)
+{
+    size_t j = 0;
+    for (; j + 64 <= t->n; j += 64) chain_single(t, j, 4, 16);
+    if (j + 32 <= t->n) chain_single(t, j, 2, 16), j += 32;
+    if (j + 16 <= t->n) chain_single(t, j, 1, 16), j += 16;
+    if (j < t->n) chain_single(t, j, 1, t->n - j);
+}
+
 static void chain(const tern_chain *t)
 {
     const size_t n = t->n;
     size_t j = 0;
+    if (t->m == 1) {
+        chain_one_row(t);
+        return;
+    }
     for (; j + 64 <= n && CHAIN_VECS >= 4; j += 64) chain_columns(t, j, 4, 16);
     for (; j + 32 <= n && CHAIN_VECS >= 2; j += 32) chain_columns(t, j, 2, 16);
     for (; j + 16 <= n; j += 16) chain_columns(t, j, 1, 16);

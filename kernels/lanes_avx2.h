@@ -59,6 +59,15 @@ static inline lanes lanes_load_half(const uint16_t *p, size_t c)
                    _mm256_cvtph_ps(_mm_loadu_si128((const void *)(p + 8)))};
 }
 
+static inline void lanes_store_half(uint16_t *p, lanes a, size_t c)
+{
+    uint16_t part[16], *to = c < 16 ? part : p;
+    _mm_storeu_si128((void *)to, _mm256_cvtps_ph(a.lo, _MM_FROUND_TO_NEAREST_INT));
+    _mm_storeu_si128((void *)(to + 8),
+                     _mm256_cvtps_ph(a.hi, _MM_FROUND_TO_NEAREST_INT));
+    if (c < 16) memcpy(p, part, c * sizeof *p);
+}
+
 static inline void lanes_store_n(float *p, lanes a, size_t c)
 {
     if (c == 16) {

@@ -41,6 +41,15 @@ static inline lanes lanes_load_half(const uint16_t *p, size_t c)
                                    : _mm256_maskz_loadu_epi16(lanes_mask(c), p));
 }
 
+static inline void lanes_store_half(uint16_t *p, lanes a, size_t c)
+{
+    const __m256i h = _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT);
+    if (c == 16)
+        _mm256_storeu_si256((void *)p, h);
+    else
+        _mm256_mask_storeu_epi16(p, lanes_mask(c), h);
+}
+
 static inline void lanes_store_n(float *p, lanes a, size_t c)
 {
     if (c == 16)

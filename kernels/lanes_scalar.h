@@ -50,6 +50,11 @@ static inline lanes lanes_load_half(const uint16_t *p, size_t c)
     LANES_EACH(l < c ? tern_float_from_half(p[l]) : 0.0f);
 }
 
+static inline void lanes_store_half(uint16_t *p, lanes a, size_t c)
+{
+    for (size_t l = 0; l < c; l++) p[l] = tern_half_from_float(a.v[l]);
+}
+
 static inline void lanes_store_n(float *p, lanes a, size_t c)
 {
     for (size_t l = 0; l < c; l++) p[l] = a.v[l];

@@ -38,6 +38,11 @@ void tern_glu_part(tern_activation f, const float *gate, const float *up, size_t
     tern_float_active->glu(f, gate, up, n, y);
 }
 
+void tern_narrow_row(const float *x, size_t n, uint16_t *y)
+{
+    tern_float_active->narrow(x, n, y);
+}
+
 void tern_dot_matmul_part(const float *x, size_t m, size_t k, const float *w, float *y,
                           size_t ldy, size_t first, size_t end)
 {

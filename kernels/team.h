@@ -62,6 +62,9 @@ void tern_rope_row(const float *x, size_t heads, size_t head_dim, const float *c
 void tern_glu_part(tern_activation f, const float *gate, const float *up, size_t n,
                    float *y);
 
+/* x (n) to bits of fp16. */
+void tern_narrow_row(const float *x, size_t n, uint16_t *y);
+
 /* --- products --- */
 
 /* Outputs of panels [first, end) of w for all rows of x. */
@@ -89,5 +92,8 @@ size_t tern_attention_part_scratch(const tern_attention_shape *s);
 void tern_attention_part(const tern_team *t, const tern_attention_shape *s,
                          const float *q, const float *k, const float *v, float *o,
                          float *scratch);
+void tern_attention_half_part(const tern_team *t, const tern_attention_shape *s,
+                              const float *q, const uint16_t *k, const uint16_t *v,
+                              float *o, float *scratch);
 
 #endif /* TERN_KERNELS_TEAM_H */
