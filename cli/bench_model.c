@@ -34,6 +34,7 @@ typedef struct options {
     const char *model;
     list prompts, generated, threads, batches, depths;
     long repeats;
+    bool half_cache;
 } options;
 
 static const struct argp_option table[] = {
@@ -42,6 +43,7 @@ static const struct argp_option table[] = {
     {"threads", 't', "N,...", 0, "Threads to use (default: every core)", 0},
     {"batch", 'b', "N,...", 0, "Texts generated side by side (default 1)", 0},
     {"depth", 'd', "N,...", 0, "Ids in the context before (default 0)", 0},
+    {"cache", 'c', "TYPE", 0, "Of keys and values: f32 (default) or f16", 0},
     {"repeat", 'r', "N", 0, "Times each test is run (default 5); the median counts", 0},
     {0},
 };
@@ -81,6 +83,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case 'd':
         o->depths = parse_list(state, "--depth", arg, 0, MOST_IDS);
+        return 0;
+    case 'c':
+        o->half_cache = strcmp(arg, "f16") == 0;
+        if (!o->half_cache && strcmp(arg, "f32") != 0)
+            argp_error(state, "--cache is \"%s\", must be f32 or f16", arg);
         return 0;
     case 'r':
         o->repeats = tern_arg_int(state, "--repeat", arg, 1, MOST_REPEATS);
@@ -130,8 +137,10 @@ static int by_size(const void *a, const void *b)
 static tern_status want_sessions(bench *b, size_t count)
 {
     while (b->session_count < count) {
-        TERN_TRY(tern_session_new(b->model, 0, &b->sessions[b->session_count]));
+        tern_session **s = &b->sessions[b->session_count];
+        TERN_TRY(tern_session_new(b->model, 0, s));
         b->session_count++;
+        TERN_TRY(tern_session_set_half_cache(*s, b->options->half_cache));
     }
     return TERN_OK;
 }
@@ -188,7 +197,8 @@ static double cache_bytes(const bench *b, const row *r)
 {
     const tern_spec *s = tern_runtime_spec(b->model);
     const double mean = (double)r->depth + (double)r->generate / 2.0;
-    return mean * (double)(s->layers * s->kv_heads * s->head_dim) * 2.0 * sizeof(float);
+    const double each = b->options->half_cache ? sizeof(uint16_t) : sizeof(float);
+    return mean * (double)(s->layers * s->kv_heads * s->head_dim) * 2.0 * each;
 }
 
 static figures judge(const bench *b, const row *r)
@@ -215,8 +225,9 @@ static void add_json(bench *b, const row *r, const figures *f)
 {
     json_array_append_new(
         b->rows,
-        json_pack("{s:s, s:i, s:I, s:I, s:f, s:f, s:o, s:f, s:i}", "test", f->test,
-                  "threads", r->threads, "batch", (json_int_t)r->batch, "depth",
+        json_pack("{s:s, s:s, s:i, s:I, s:I, s:f, s:f, s:o, s:f, s:i}", "test", f->test,
+                  "cache", b->options->half_cache ? "f16" : "f32", "threads",
+                  r->threads, "batch", (json_int_t)r->batch, "depth",
                   (json_int_t)r->depth, "tokens_per_second", f->rate,
                   "best_tokens_per_second", f->best, "percent_of_bandwidth",
                   r->prompt ? json_null() : tern_json_number(f->bandwidth),
@@ -234,8 +245,9 @@ static void print_head(bench *b)
         tern_arch_name(s->arch), tern_human_count(tern_spec_params(s), params),
         tern_human_bytes((int64_t)tern_gguf_bytes(tern_runtime_gguf(b->model)), size),
         tern_human_bytes((int64_t)tern_runtime_token_bytes(b->model), memory));
-    printf("tern %s, %s, kernels %s\n\n", TERN_VERSION, b->machine.cpu,
-           tern_level_name(tern_kernels_level()));
+    printf("tern %s, %s, kernels %s, cache %s\n\n", TERN_VERSION, b->machine.cpu,
+           tern_level_name(tern_kernels_level()),
+           b->options->half_cache ? "f16" : "f32");
     puts("| threads | batch |          test |              t/s |     best | % of GB/s "
          "read | % of G int8 madd/s |");
     puts("| ------: | ----: | ------------: | ---------------: | -------: | "

@@ -110,21 +110,25 @@ static void store(const decoding *d, const tern_team *t, int64_t layer)
         const float *cosines = to->cos + at * (D / 2), *sines = to->sin + at * (D / 2);
         float *q = s->q + i * group * D;
         const size_t cached =
-            (((size_t)layer * (size_t)to->context + at) * KV + i % KV) * D;
+            tern_cache_at(to, layer, (int64_t)(i % KV), row->position);
+        float *k = s->new_k + i * D, *v = s->new_v + i * D;
         tern_rope_row(q, group, D, cosines, sines, q);
-        tern_rope_row(s->new_k + i * D, 1, D, cosines, sines, to->keys + cached);
-        memcpy(to->values + cached, s->new_v + i * D, D * sizeof(float));
+        tern_rope_row(k, 1, D, cosines, sines, k);
+        tern_cache_put(to, to->keys, cached, k);
+        tern_cache_put(to, to->values, cached, v);
     }
 }
 
-static tern_attention_shape shape_at(const tern_spec *m, int64_t position)
+static tern_attention_shape shape_at(const tern_session *s, int64_t position)
 {
+    const tern_spec *m = &s->model->spec;
     return (tern_attention_shape){.batch = 1,
                                   .queries = 1,
                                   .past = (size_t)position,
                                   .heads = (size_t)m->heads,
                                   .kv_heads = (size_t)m->kv_heads,
-                                  .head_dim = (size_t)m->head_dim};
+                                  .head_dim = (size_t)m->head_dim,
+                                  .capacity = (size_t)s->context};
 }
 
 /* This member's scratch: members may be at different rows, so that of the longest. */
@@ -133,7 +137,7 @@ static float *attention_scratch(const decoding *d, const tern_team *t)
     int64_t longest = 0;
     for (int64_t i = 0; i < d->n; i++)
         if (d->rows[i].position > longest) longest = d->rows[i].position;
-    const tern_attention_shape shape = shape_at(d->spec, longest);
+    const tern_attention_shape shape = shape_at(d->home, longest);
     const size_t floats = tern_attention_part_scratch(&shape);
     assert(t->count * floats * sizeof(float) <= d->home->attention_bytes);
     return (float *)d->home->attention + t->index * floats;
@@ -144,17 +148,23 @@ static void attend(const decoding *d, const tern_team *t, int64_t layer)
     const tern_session *s = d->home;
     const tern_spec *m = d->spec;
     const size_t Q = (size_t)(m->heads * m->head_dim);
-    const size_t KV = (size_t)(m->kv_heads * m->head_dim);
     float *scratch = attention_scratch(d, t);
     for (int64_t i = 0; i < d->n; i++) {
         const tern_session *from = d->rows[i].session;
-        const size_t cached = (size_t)(layer * from->context) * KV;
-        const tern_attention_shape shape = shape_at(m, d->rows[i].position);
+        const size_t at = tern_cache_at(from, layer, 0, 0);
+        const float *q = s->q + (size_t)i * Q;
+        float *o = s->o + (size_t)i * Q;
+        const tern_attention_shape shape = shape_at(from, d->rows[i].position);
         /* Members with less to do in one row get more in the next. */
         const tern_team turned = {.index = (t->index + (size_t)i) % t->count,
                                   .count = t->count};
-        tern_attention_part(&turned, &shape, s->q + (size_t)i * Q, from->keys + cached,
-                            from->values + cached, s->o + (size_t)i * Q, scratch);
+        if (from->half_cache)
+            tern_attention_half_part(&turned, &shape, q,
+                                     (const uint16_t *)from->keys + at,
+                                     (const uint16_t *)from->values + at, o, scratch);
+        else
+            tern_attention_part(&turned, &shape, q, (const float *)from->keys + at,
+                                (const float *)from->values + at, o, scratch);
     }
 }
 

@@ -166,6 +166,11 @@ const char *tern_activations_name(tern_activations how);
  * divide the model's widths. */
 tern_status tern_session_set_activations(tern_session *s, tern_activations how);
 
+/* Keep keys and values as fp16 from now on: half the memory, and half of what a long
+ * context adds to the time of a token. It rounds them to 11 bits, so logits are no
+ * longer those of training to the bit. TERN_EARG unless the session is empty. */
+tern_status tern_session_set_half_cache(tern_session *s, bool half);
+
 /* For verification: called with every quantised activation block as it is computed, in
  * the order of the forward pass (of each 512 ids, where a call has more). `where` is
  * the layer that reads it: blk.N.attn_q (also k and v), attn_output, ffn_gate (also

@@ -26,6 +26,7 @@
 #include "kernels/cpu.h"
 #include "kernels/head_q8.h"
 #include "kernels/rows.h"
+#include "kernels/team.h"
 #include "runtime/activations.h"
 #include "runtime/session.h"
 
@@ -115,7 +116,8 @@ static tern_attention_shape attention_shape(const tern_session *s, int64_t past,
                                   .past = (size_t)past,
                                   .heads = (size_t)m->heads,
                                   .kv_heads = (size_t)m->kv_heads,
-                                  .head_dim = (size_t)m->head_dim};
+                                  .head_dim = (size_t)m->head_dim,
+                                  .capacity = (size_t)s->context};
 }
 
 /* Attention scratch for a chunk; more than _new gave only if threads were added. */
@@ -272,24 +274,43 @@ static void rotate(const tern_session *s, float *x, int64_t n, int64_t heads)
                    (size_t)s->length, (size_t)n, s->cos, s->sin, 1, 0, x);
 }
 
+/* The new keys and values into the cache. */
+static void store(const tern_session *s, int64_t layer, int64_t n)
+{
+    const tern_spec *m = &s->model->spec;
+#pragma omp parallel for num_threads(tern_threads()) schedule(static) if (n > 64)
+    for (int64_t r = 0; r < n; r++)
+        for (int64_t g = 0; g < m->kv_heads; g++) {
+            const size_t to = tern_cache_at(s, layer, g, s->length + r);
+            const int64_t from = (r * m->kv_heads + g) * m->head_dim;
+            tern_cache_put(s, s->keys, to, s->new_k + from);
+            tern_cache_put(s, s->values, to, s->new_v + from);
+        }
+}
+
 static void attend(const tern_session *s, int64_t layer, int64_t n)
 {
     const tern_spec *m = &s->model->spec;
     const tern_layer *w = &s->model->layers[layer];
-    const int64_t Q = m->heads * m->head_dim, KV = m->kv_heads * m->head_dim;
-    float *keys = s->keys + layer * s->context * KV;
-    float *values = s->values + layer * s->context * KV;
-    float *new_keys = keys + s->length * KV;
+    const size_t at = tern_cache_at(s, layer, 0, 0);
+    const float *keys = s->keys, *values = s->values;
+    const uint16_t *half_keys = s->keys, *half_values = s->values;
 
     const input in = prepare(s, layer, "attn_q", s->h, w->attn_norm, n, m->width);
     apply(s, &w->q, &in, n, s->q);
-    apply(s, &w->k, &in, n, new_keys);
-    apply(s, &w->v, &in, n, values + s->length * KV);
+    apply(s, &w->k, &in, n, s->new_k);
+    apply(s, &w->v, &in, n, s->new_v);
     rotate(s, s->q, n, m->heads);
-    rotate(s, new_keys, n, m->kv_heads);
+    rotate(s, s->new_k, n, m->kv_heads);
+    store(s, layer, n);
     const tern_attention_shape shape = attention_shape(s, s->length, n);
-    tern_attention(&shape, s->q, keys, values, s->o, NULL, s->attention);
-    const input out = prepare(s, layer, "attn_output", s->o, w->attn_sub_norm, n, Q);
+    if (s->half_cache)
+        tern_attention_half(&shape, s->q, half_keys + at, half_values + at, s->o,
+                            s->attention);
+    else
+        tern_attention(&shape, s->q, keys + at, values + at, s->o, NULL, s->attention);
+    const input out = prepare(s, layer, "attn_output", s->o, w->attn_sub_norm, n,
+                              m->heads * m->head_dim);
     apply_add(s, &w->o, &out, n);
 }
 
@@ -504,6 +525,17 @@ tern_status tern_session_set_activations(tern_session *s, tern_activations how)
                              tern_gguf_path(s->model->gguf), block,
                              tern_activations_name(how), widths[i]);
     s->activations = how;
+    return TERN_OK;
+}
+
+tern_status tern_session_set_half_cache(tern_session *s, bool half)
+{
+    if (s->length > 0 && half != s->half_cache)
+        return tern_fail(TERN_EARG,
+                         "a session of %" PRId64 " ids cannot change what its cache "
+                         "holds; truncate it to 0 first",
+                         s->length);
+    s->half_cache = half;
     return TERN_OK;
 }
 

@@ -3,7 +3,9 @@
 #define TERN_RUNTIME_SESSION_H
 
 #include <stdbool.h>
+#include <string.h>
 
+#include "kernels/team.h"
 #include "runtime/model.h"
 
 enum {
@@ -17,8 +19,11 @@ struct tern_session {
     int64_t context, length, rows; /* rows: computed together, at most */
     void *memory;                  /* everything below */
     size_t memory_bytes;
-    float *keys, *values; /* (layers, context, KV * D) */
-    float *cos, *sin;     /* (context, D / 2), `angles` rows computed so far */
+    /* (layers, KV, context, D), so that what a head reads is one stream: floats, or
+     * with half_cache the bits of fp16, in the first half of the same addresses */
+    void *keys, *values;
+    bool half_cache;
+    float *cos, *sin; /* (context, D / 2), `angles` rows computed so far */
     /* Scratch of max(rows, TERN_DECODE_TEAM) rows each. */
     float *h;             /* (C) the residual stream */
     float *x;             /* (widest) a normalised input, not quantised */
@@ -43,6 +48,26 @@ struct tern_session {
 
 /* session.c: attention scratch for `rows` ids after `past`. */
 tern_status tern_session_want_attention(tern_session *s, int64_t past, int64_t rows);
+
+/* Where the keys (or values) of a head of a layer at a position begin, in elements. */
+static inline size_t tern_cache_at(const tern_session *s, int64_t layer, int64_t head,
+                                   int64_t position)
+{
+    const tern_spec *m = &s->model->spec;
+    return (size_t)(((layer * m->kv_heads + head) * s->context + position) *
+                    m->head_dim);
+}
+
+/* x (D) into a cache, at an element. */
+static inline void tern_cache_put(const tern_session *s, void *cache, size_t at,
+                                  const float *x)
+{
+    const size_t n = (size_t)s->model->spec.head_dim;
+    if (s->half_cache)
+        tern_narrow_row(x, n, (uint16_t *)cache + at);
+    else
+        memcpy((float *)cache + at, x, n * sizeof *x);
+}
 
 /* --- decode.c --- */
 

@@ -358,6 +358,51 @@ Test(session, types_do_not_matter)
     }
 }
 
+/* --- a cache of fp16 --- */
+
+static void half_cache(const tern_spec *spec, uint32_t linear)
+{
+    enum { N = 30 };
+    toy t;
+    int32_t ids[N];
+    static float full[N * 67], whole[N * 67], pieces[N * 67];
+    const size_t n = (size_t)(N * spec->vocab);
+    toy_make(&t, spec, linear, TERN_GGML_F16, 4);
+    tern_runtime *m = opened(&t);
+    tern_session *s = session_of(m);
+    random_ids(ids, N, spec->vocab, 8);
+    MUST(tern_session_eval_all(s, ids, N, full));
+    cr_expect(eq(int, tern_session_set_half_cache(s, true), TERN_EARG), "not empty");
+    tern_session_truncate(s, 0);
+    MUST(tern_session_set_half_cache(s, true));
+    MUST(tern_session_eval_all(s, ids, N, whole));
+    tern_session_truncate(s, 0);
+    for (int i = 0; i < N; i++)
+        MUST(tern_session_eval(s, ids + i, 1, pieces + i * spec->vocab));
+    cr_expect(eq(int, memcmp(whole, pieces, n * sizeof *whole), 0), "cuts do not show");
+    double largest = 0.0, change = 0.0;
+    for (size_t i = 0; i < n; i++) {
+        largest = fmax(largest, fabs((double)full[i]));
+        change = fmax(change, fabs((double)(full[i] - whole[i])));
+    }
+    /* Rounded to 11 bits; a code may step over because of it. */
+    cr_expect(all(gt(dbl, change, 0.0), lt(dbl, change, 0.05 * largest)), "%g of %g",
+              change, largest);
+    tern_session_free(s);
+    tern_runtime_free(m);
+    toy_free(&t);
+}
+
+Test(session, a_cache_of_fp16)
+{
+    tern_spec s = BITNET;
+    half_cache(&s, TERN_GGML_Q2_0);
+    s.arch = TERN_ARCH_LLAMA;
+    s.kv_heads = 2;
+    s.quant = TERN_QUANT_NONE;
+    half_cache(&s, TERN_GGML_F16);
+}
+
 /* --- the session --- */
 
 Test(session, truncate_forgets)
