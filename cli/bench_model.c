@@ -18,6 +18,7 @@
 #include "cli/bench.h"
 #include "cli/cli.h"
 #include "cli/machine.h"
+#include "cli/waiting.h"
 #include "formats/gguf.h"
 #include "kernels/cpu.h"
 #include "runtime/runtime.h"
@@ -175,7 +176,6 @@ static tern_status run_once(bench *b, const row *r, double *seconds)
 static tern_status measure(bench *b, row *r)
 {
     double ignored;
-    tern_threads_set(r->threads);
     TERN_TRY(want_sessions(b, (size_t)r->batch));
     TERN_TRY(run_once(b, r, &ignored));
     for (long i = 0; i < b->options->repeats; i++)
@@ -285,6 +285,8 @@ static tern_status one_row(bench *b, row *r)
 static tern_status bench_threads(bench *b, int threads, row *r)
 {
     const options *o = b->options;
+    tern_threads_set(threads);
+    tern_bind_threads();
     tern_machine_measure(threads, &b->machine);
     r->threads = threads;
     for (size_t d = 0; d < o->depths.count; d++)

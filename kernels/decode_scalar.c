@@ -7,9 +7,10 @@
 #include "base/half.h"
 #include "kernels/decode_kernels.h"
 
+/* Also where a level has a product but none of these kernels. */
 static void few(const tern_matmul_block *b)
 {
-    tern_kernels_scalar.matmul(b);
+    tern_kernels_active->matmul(b);
 }
 
 /* --- 8-bit heads --- */

@@ -82,6 +82,14 @@ static inline lanes lanes_load_half(const uint16_t *p, size_t c)
                     lanes_from_half(p + 12)}};
 }
 
+static inline void lanes_store_half(uint16_t *p, lanes a, size_t c)
+{
+    uint16_t part[16];
+    for (size_t i = 0; i < 4; i++)
+        vst1_u16(part + 4 * i, vreinterpret_u16_f16(vcvt_f16_f32(a.v[i])));
+    memcpy(p, part, c * sizeof *p);
+}
+
 static inline void lanes_store(float *p, lanes a)
 {
     vst1q_f32(p, a.v[0]);

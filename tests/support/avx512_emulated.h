@@ -130,6 +130,16 @@ static inline void emulated_mask_storeu_epi32(void *p, __mmask16 k, __m512i a)
         if (k >> e & 1) to[e] = r.i[e];
 }
 
+#undef _mm256_mask_storeu_epi16
+#define _mm256_mask_storeu_epi16 emulated_mask_storeu_epi16
+static inline void emulated_mask_storeu_epi16(void *p, __mmask16 k, __m256i a)
+{
+    uint16_t part[16], *to = p;
+    memcpy(part, &a, sizeof part);
+    for (int e = 0; e < 16; e++)
+        if (k >> e & 1) to[e] = part[e];
+}
+
 /* The low bits of each element: no saturation. */
 #undef _mm512_mask_cvtepi32_storeu_epi16
 #define _mm512_mask_cvtepi32_storeu_epi16 emulated_mask_cvtepi32_storeu_epi16
