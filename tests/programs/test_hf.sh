@@ -17,9 +17,9 @@ member() { sed -n "s/^ *\"$2\": *\"\{0,1\}\([^\",]*\).*/\1/p" "$1" | head -n 1; 
 for kind in autobitlinear bitlinear online master; do
     "$TERN" export run -o hf-$kind --format hf --weights $kind >report.txt
     if [ $kind = master ]; then
-        last report.txt | grep -q "otherwise than tern" || fail "master: $(last report.txt)"
+        last report.txt | grep >/dev/null "otherwise than tern" || fail "master: $(last report.txt)"
     else
-        last report.txt | grep -q "^exact: " || fail "$kind: $(last report.txt)"
+        last report.txt | grep >/dev/null "^exact: " || fail "$kind: $(last report.txt)"
     fi
     "$TERN" import hf-$kind -o in-$kind >/dev/null 2>&1 || fail "import of $kind"
     "$TERN" export in-$kind -o back-$kind --format hf --weights $kind >/dev/null
@@ -33,12 +33,12 @@ tokenizer.json tokenizer_config.json " ] || fail "files: $(ls hf-online)"
 [ "$(member hf-online/config.json quantization_mode)" = online ] || fail "mode"
 [ "$(member hf-online/config.json model_type)" = bitnet ] || fail "model_type"
 [ "$(member hf-online/config.json eos_token_id)" = 0 ] || fail "eos"
-"$TERN" export run -o json-hf --format hf --json | grep -q '"exact": true' || fail "--json"
+"$TERN" export run -o json-hf --format hf --json | grep >/dev/null '"exact": true' || fail "--json"
 
 # bf16 and f16, floats, shards: rounded once, then the same bytes for ever.
 for dtype in bf16 f16; do
     "$TERN" export run -o $dtype-1 --format hf --weights master --dtype $dtype >report.txt
-    last report.txt | grep -q "not exact, because the chosen dtype rounds" || fail "$dtype"
+    last report.txt | grep >/dev/null "not exact, because the chosen dtype rounds" || fail "$dtype"
     "$TERN" import $dtype-1 -o in-$dtype >/dev/null 2>&1
     "$TERN" export in-$dtype -o $dtype-2 --format hf --weights master --dtype $dtype >/dev/null
     cmp $dtype-1/model.safetensors $dtype-2/model.safetensors || fail "$dtype changed"
@@ -52,7 +52,7 @@ cmp whole/model.safetensors hf-autobitlinear/model.safetensors || fail "shards c
 # A float llama, its own head, grouped queries; as ternary, and with the norms added.
 "$TERN" train small.yaml --data corpus.h5 --out float --set train.steps=10 --set model.quant=none \
     --set model.arch=llama --set model.tied=false --set model.heads=4 --set model.kv_heads=2 2>/dev/null
-"$TERN" export float -o llama --format hf | grep -q LlamaForCausalLM || fail "no LlamaForCausalLM"
+"$TERN" export float -o llama --format hf | grep >/dev/null LlamaForCausalLM || fail "no LlamaForCausalLM"
 grep -q quantization_config llama/config.json && fail "a float model with quantization"
 "$TERN" import llama -o in-llama >/dev/null 2>&1
 "$TERN" export in-llama -o back-llama --format hf >/dev/null
@@ -62,14 +62,14 @@ cmp llama/model.safetensors back-llama/model.safetensors || fail "the float mode
 "$TERN" train --init in-ternary --data tales.txt --out tuned --set train.steps=8 \
     --set train.eval_every=4 2>log.txt || fail "fine-tuning: $(last log.txt)"
 "$TERN" export tuned -o tuned.gguf --check-tokens 50 --check-greedy 4 >report.txt
-last report.txt | grep -q "^exact: " || fail "fine-tuned: $(last report.txt)"
+last report.txt | grep >/dev/null "^exact: " || fail "fine-tuned: $(last report.txt)"
 expect 1 "ties head and embedding" -- "$TERN" import llama -o x --arch bitnet
 expect 1 "lm_head.weight" -- "$TERN" import llama -o x --set model.tied=true
 "$TERN" train small.yaml --data corpus.h5 --out plain --set train.steps=3 --set model.quant=none \
     --set model.arch=llama 2>/dev/null
 "$TERN" export plain -o tied --format hf >/dev/null
 "$TERN" import tied -o in-norms --arch bitnet --quant ternary >/dev/null 2>&1 || fail "--arch bitnet"
-"$TERN" export in-norms -o norms --format hf | grep -q BitNetForCausalLM || fail "norms not added"
+"$TERN" export in-norms -o norms --format hf | grep >/dev/null BitNetForCausalLM || fail "norms not added"
 expect 1 "graph (arch llama)" -- "$TERN" import hf-online -o x --arch llama
 
 expect 1 "tern train --init in-online" -- "$TERN" train --resume in-online
