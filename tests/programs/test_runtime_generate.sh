@@ -88,11 +88,11 @@ if command -v script >/dev/null; then
     iconv -f utf-8 -t utf-8 tty.txt >/dev/null || fail "a terminal gets bytes that are no UTF-8"
     grep -q $'\xef\xbf\xbd' tty.txt || fail "a terminal gets no U+FFFD"
 
-    # Ctrl-C, as a terminal sends it: the figures, status 1, and the terminal is left on
-    # a line of its own.
+    # Ctrl-C, as a terminal sends it (exec: a dash that waits would die of it, too): the
+    # figures, status 1, and the terminal is left on a line of its own.
     got=0
     (sleep 1; printf '\003'; sleep 1) |
-        script -qec "$command -n 100000000 --ignore-eos --stop never" /dev/null >tty.txt || got=$?
+        script -qec "exec $command -n 100000000 --ignore-eos --stop never" /dev/null >tty.txt || got=$?
     [ $got = 1 ] || fail "Ctrl-C: exit $got"
     grep -qa "; interrupted" tty.txt || fail "Ctrl-C: no figures"
 fi
