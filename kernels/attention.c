@@ -10,7 +10,7 @@
  * None of it names the batch, the other rows, the tile or the thread, which is why
  * training, prefill and decode agree bit for bit. Chains suit a machine whose lanes are
  * keys (for s) or d (for o): both are products of small matrices in registers, if K is
- * transposed, 64 keys at a time:
+ * transposed, 64 keys at a time, as a cache holds them already:
  *
  *                keys j -->            64      64      64
  *     q tile        K^T panel       +-------+-------+-------+     scores of a tile of
@@ -45,8 +45,8 @@
 #include "kernels/team.h"
 
 enum {
-    TILE = 64,  /* query rows of a tile, keys of a panel */
-    STRIPE = 16 /* rows done together where the diagonal cuts a panel */
+    TILE = TERN_KEY_PANEL, /* query rows of a tile, keys of a panel */
+    STRIPE = 16            /* rows done together where the diagonal cuts a panel */
 };
 
 static size_t min_size(size_t a, size_t b)
@@ -81,13 +81,13 @@ typedef struct tile {
     size_t q_row, kv_row;      /* floats from one row to the next; lse has 1 */
     size_t rows, limit, slope; /* row r sees limit + slope * r keys */
     size_t dim;
+    bool panels; /* keys are a cache's panels; kv_row is for values only */
 } tile;
 
 /* Scratch of one thread. */
 typedef struct forward_scratch {
     float *q;      /* (rows, D) */
     float *panel;  /* (D, TILE) of K^T, then (TILE, D) of V */
-    float *wide;   /* (TILE, D) of K, if it is fp16 */
     float *scores; /* (rows, keys) */
     size_t keys;   /* row length of scores */
     size_t floats; /* in all */
@@ -105,10 +105,9 @@ static forward_scratch forward_layout(const tern_attention_shape *s, float *base
     const size_t q = round16(rows * s->head_dim), panel = s->head_dim * TILE;
     return (forward_scratch){.q = base,
                              .panel = base ? base + q : NULL,
-                             .wide = base ? base + q + panel : NULL,
-                             .scores = base ? base + q + 2 * panel : NULL,
+                             .scores = base ? base + q + panel : NULL,
                              .keys = keys,
-                             .floats = q + 2 * panel + rows * keys};
+                             .floats = q + panel + rows * keys};
 }
 
 size_t tern_attention_part_scratch(const tern_attention_shape *s)
@@ -128,13 +127,17 @@ static void widen_rows(const uint16_t *x, size_t ldx, size_t rows, size_t cols,
         tern_float_active->widen(x + r * ldx, cols, y + r * cols);
 }
 
-/* Keys [j, j + keys) to the panel, transposed. */
-static void tile_panel(const tile *t, const forward_scratch *w, size_t j, size_t keys)
+/* Keys [j, j + keys) as a panel; j is a multiple of TILE. */
+static const float *tile_panel(const tile *t, const forward_scratch *w, size_t j,
+                               size_t keys)
 {
-    const float *k = t->k ? t->k + j * t->kv_row : w->wide;
-    if (!t->k) widen_rows(t->k16 + j * t->kv_row, t->kv_row, keys, t->dim, w->wide);
-    tern_float_active->transpose(k, t->k ? t->kv_row : t->dim, keys, t->dim, w->panel,
-                                 TILE);
+    if (t->panels && t->k) return t->k + j * t->dim;
+    if (t->panels)
+        tern_float_active->widen(t->k16 + j * t->dim, TILE * t->dim, w->panel);
+    else
+        tern_float_active->transpose(t->k + j * t->kv_row, t->kv_row, keys, t->dim,
+                                     w->panel, TILE);
+    return w->panel;
 }
 
 /* scores = q K^T, only where a row sees the key (and a little beyond). */
@@ -144,7 +147,7 @@ static void tile_scores(const tile *t, const forward_scratch *w)
     const size_t total = t->limit + t->slope * (t->rows - 1);
     for (size_t j = 0; j < total; j += TILE) {
         const size_t keys = min_size(TILE, total - j);
-        tile_panel(t, w, j, keys);
+        const float *panel = tile_panel(t, w, j, keys);
         /* All rows at once, or stripes where the diagonal passes. */
         const size_t stripe = j + keys <= t->limit ? t->rows : STRIPE;
         for (size_t r = 0; r < t->rows; r += stripe) {
@@ -154,7 +157,7 @@ static void tile_scores(const tile *t, const forward_scratch *w)
             f->chain(&(tern_chain){.a = w->q + r * t->dim,
                                    .a_row = t->dim,
                                    .a_col = 1,
-                                   .b = w->panel,
+                                   .b = panel,
                                    .b_row = TILE,
                                    .c = w->scores + r * w->keys + j,
                                    .c_row = w->keys,
@@ -267,6 +270,7 @@ static void attend_tile(const tern_attention_shape *s, const cut *c, size_t inde
     const size_t T = s->queries, D = s->head_dim, keys = s->past + T;
     const size_t width = s->heads * D, kv_width = s->kv_heads * D;
     const place p = place_tile(s, c, index);
+    assert(s->capacity % TILE == 0 && (a->k || s->capacity));
     const size_t row = (p.batch * T + p.query) * width + p.head * D;
     const size_t key_head = p.head / (s->heads / s->kv_heads);
     const size_t kv = s->capacity ? key_head * s->capacity * D
@@ -285,7 +289,8 @@ static void attend_tile(const tern_attention_shape *s, const cut *c, size_t inde
                     .rows = p.rows,
                     .limit = s->past + p.query + 1,
                     .slope = T == 1 ? 0 : 1,
-                    .dim = D};
+                    .dim = D,
+                    .panels = s->capacity > 0};
     tile_forward(&t, &w);
 }
 

@@ -26,8 +26,12 @@ typedef struct tern_attention_shape {
     size_t kv_heads; /* KV */
     size_t head_dim; /* D */
     size_t capacity; /* 0: k and v are (B, past + T, KV * D). Else they are a cache of
-                      * one sequence, (KV, capacity, D); forward only */
+                      * one sequence, a multiple of TERN_KEY_PANEL positions: k (KV,
+                      * capacity / 64, D, 64), 64 keys side by side as their product
+                      * with a query wants them, v (KV, capacity, D); forward only */
 } tern_attention_shape;
+
+enum { TERN_KEY_PANEL = 64 };
 
 /* Scratch bytes that forward (or backward) needs with the current number of threads. */
 size_t tern_attention_scratch(const tern_attention_shape *s);

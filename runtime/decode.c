@@ -109,13 +109,10 @@ static void store(const decoding *d, const tern_team *t, int64_t layer)
         const size_t at = (size_t)row->position;
         const float *cosines = to->cos + at * (D / 2), *sines = to->sin + at * (D / 2);
         float *q = s->q + i * group * D;
-        const size_t cached =
-            tern_cache_at(to, layer, (int64_t)(i % KV), row->position);
         float *k = s->new_k + i * D, *v = s->new_v + i * D;
         tern_rope_row(q, group, D, cosines, sines, q);
         tern_rope_row(k, 1, D, cosines, sines, k);
-        tern_cache_put(to, to->keys, cached, k);
-        tern_cache_put(to, to->values, cached, v);
+        tern_cache_put(to, layer, (int64_t)(i % KV), row->position, k, v);
     }
 }
 
@@ -128,7 +125,7 @@ static tern_attention_shape shape_at(const tern_session *s, int64_t position)
                                   .heads = (size_t)m->heads,
                                   .kv_heads = (size_t)m->kv_heads,
                                   .head_dim = (size_t)m->head_dim,
-                                  .capacity = (size_t)s->context};
+                                  .capacity = (size_t)s->capacity};
 }
 
 /* This member's scratch: members may be at different rows, so that of the longest. */
@@ -151,7 +148,7 @@ static void attend(const decoding *d, const tern_team *t, int64_t layer)
     float *scratch = attention_scratch(d, t);
     for (int64_t i = 0; i < d->n; i++) {
         const tern_session *from = d->rows[i].session;
-        const size_t at = tern_cache_at(from, layer, 0, 0);
+        const size_t at = tern_cache_at(from, layer, 0);
         const float *q = s->q + (size_t)i * Q;
         float *o = s->o + (size_t)i * Q;
         const tern_attention_shape shape = shape_at(from, d->rows[i].position);

@@ -22,6 +22,7 @@
 #include <sys/mman.h>
 
 #include "base/arena.h"
+#include "base/half.h"
 #include "kernels/attention.h"
 #include "kernels/cpu.h"
 #include "kernels/head_q8.h"
@@ -84,8 +85,8 @@ static size_t lay_out(tern_session *s, char *base)
     const int64_t stride = (int64_t)tern_qrows_stride((size_t)widest);
     const size_t f = sizeof(float);
     size_t used = 0;
-    s->keys = place(base, &used, m->layers * s->context * KV, f);
-    s->values = place(base, &used, m->layers * s->context * KV, f);
+    s->keys = place(base, &used, m->layers * s->capacity * KV, f);
+    s->values = place(base, &used, m->layers * s->capacity * KV, f);
     s->cos = place(base, &used, s->context * (m->head_dim / 2), f);
     s->sin = place(base, &used, s->context * (m->head_dim / 2), f);
     s->h = place(base, &used, n * m->width, f);
@@ -117,7 +118,7 @@ static tern_attention_shape attention_shape(const tern_session *s, int64_t past,
                                   .heads = (size_t)m->heads,
                                   .kv_heads = (size_t)m->kv_heads,
                                   .head_dim = (size_t)m->head_dim,
-                                  .capacity = (size_t)s->context};
+                                  .capacity = (size_t)s->capacity};
 }
 
 /* Attention scratch for a chunk; more than _new gave only if threads were added. */
@@ -146,6 +147,7 @@ tern_status tern_session_new(const tern_runtime *m, int64_t context, tern_sessio
     if (!s) return tern_fail(TERN_EMEM, "out of memory");
     s->model = m;
     s->context = context ? context : m->spec.context;
+    s->capacity = (s->context + TERN_KEY_PANEL - 1) / TERN_KEY_PANEL * TERN_KEY_PANEL;
     s->rows = min_int(s->context, TERN_CHUNK);
     s->memory_bytes = lay_out(s, NULL);
     s->memory = reserve(s->memory_bytes);
@@ -274,6 +276,34 @@ static void rotate(const tern_session *s, float *x, int64_t n, int64_t heads)
                    (size_t)s->length, (size_t)n, s->cos, s->sin, 1, 0, x);
 }
 
+/* A key becomes a column of its panel. */
+static void put_key(const float *k, size_t n, float *column)
+{
+    for (size_t d = 0; d < n; d++) column[d * TERN_KEY_PANEL] = k[d];
+}
+
+static void put_half_key(const float *k, size_t n, uint16_t *column)
+{
+    for (size_t d = 0; d < n; d++)
+        column[d * TERN_KEY_PANEL] = tern_half_from_float(k[d]);
+}
+
+void tern_cache_put(const tern_session *s, int64_t layer, int64_t head,
+                    int64_t position, const float *k, const float *v)
+{
+    const size_t n = (size_t)s->model->spec.head_dim, j = (size_t)position;
+    const size_t at = tern_cache_at(s, layer, head);
+    const size_t key =
+        at + j / TERN_KEY_PANEL * TERN_KEY_PANEL * n + j % TERN_KEY_PANEL;
+    if (s->half_cache) {
+        put_half_key(k, n, (uint16_t *)s->keys + key);
+        tern_narrow_row(v, n, (uint16_t *)s->values + at + j * n);
+    } else {
+        put_key(k, n, (float *)s->keys + key);
+        memcpy((float *)s->values + at + j * n, v, n * sizeof *v);
+    }
+}
+
 /* The new keys and values into the cache. */
 static void store(const tern_session *s, int64_t layer, int64_t n)
 {
@@ -281,10 +311,9 @@ static void store(const tern_session *s, int64_t layer, int64_t n)
 #pragma omp parallel for num_threads(tern_threads()) schedule(static) if (n > 64)
     for (int64_t r = 0; r < n; r++)
         for (int64_t g = 0; g < m->kv_heads; g++) {
-            const size_t to = tern_cache_at(s, layer, g, s->length + r);
             const int64_t from = (r * m->kv_heads + g) * m->head_dim;
-            tern_cache_put(s, s->keys, to, s->new_k + from);
-            tern_cache_put(s, s->values, to, s->new_v + from);
+            tern_cache_put(s, layer, g, s->length + r, s->new_k + from,
+                           s->new_v + from);
         }
 }
 
@@ -292,7 +321,7 @@ static void attend(const tern_session *s, int64_t layer, int64_t n)
 {
     const tern_spec *m = &s->model->spec;
     const tern_layer *w = &s->model->layers[layer];
-    const size_t at = tern_cache_at(s, layer, 0, 0);
+    const size_t at = tern_cache_at(s, layer, 0);
     const float *keys = s->keys, *values = s->values;
     const uint16_t *half_keys = s->keys, *half_values = s->values;
 

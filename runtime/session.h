@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "kernels/attention.h"
 #include "kernels/team.h"
 #include "runtime/model.h"
 
@@ -19,9 +20,11 @@ struct tern_session {
     int64_t context, length, rows; /* rows: computed together, at most */
     void *memory;                  /* everything below */
     size_t memory_bytes;
-    /* (layers, KV, context, D), so that what a head reads is one stream: floats, or
-     * with half_cache the bits of fp16, in the first half of the same addresses */
+    /* Per layer and key head, so that what a head reads is one stream, as attention.h
+     * has it: floats, or with half_cache the bits of fp16, in the first half of the
+     * same addresses. */
     void *keys, *values;
+    int64_t capacity; /* positions: context, up to whole panels of keys */
     bool half_cache;
     float *cos, *sin; /* (context, D / 2), `angles` rows computed so far */
     /* Scratch of max(rows, TERN_DECODE_TEAM) rows each. */
@@ -49,25 +52,16 @@ struct tern_session {
 /* session.c: attention scratch for `rows` ids after `past`. */
 tern_status tern_session_want_attention(tern_session *s, int64_t past, int64_t rows);
 
-/* Where the keys (or values) of a head of a layer at a position begin, in elements. */
-static inline size_t tern_cache_at(const tern_session *s, int64_t layer, int64_t head,
-                                   int64_t position)
+/* Where the keys (or values) of a head of a layer begin, in elements. */
+static inline size_t tern_cache_at(const tern_session *s, int64_t layer, int64_t head)
 {
     const tern_spec *m = &s->model->spec;
-    return (size_t)(((layer * m->kv_heads + head) * s->context + position) *
-                    m->head_dim);
+    return (size_t)((layer * m->kv_heads + head) * s->capacity * m->head_dim);
 }
 
-/* x (D) into a cache, at an element. */
-static inline void tern_cache_put(const tern_session *s, void *cache, size_t at,
-                                  const float *x)
-{
-    const size_t n = (size_t)s->model->spec.head_dim;
-    if (s->half_cache)
-        tern_narrow_row(x, n, (uint16_t *)cache + at);
-    else
-        memcpy((float *)cache + at, x, n * sizeof *x);
-}
+/* session.c: a key and a value (D) into the cache. */
+void tern_cache_put(const tern_session *s, int64_t layer, int64_t head,
+                    int64_t position, const float *k, const float *v);
 
 /* --- decode.c --- */
 

@@ -401,8 +401,8 @@ Test(attention, large_scores_pick_one_key)
     problem_free(&p);
 }
 
-/* A cache holds one head after the other, with room behind it, and maybe in fp16: the
- * same bits as the same numbers in rows. */
+/* A cache holds one head after the other, keys in panels, with room behind it, and
+ * maybe in fp16: the same bits as the same numbers in rows. */
 Test(attention, a_cache_is_another_order_of_the_same)
 {
     for (size_t n = 0; n < 4; n++) {
@@ -415,7 +415,7 @@ Test(attention, a_cache_is_another_order_of_the_same)
         tern_attention_shape cached = rows;
         const size_t K = rows.past + rows.queries, D = rows.head_dim,
                      KV = rows.kv_heads;
-        cached.capacity = K + 5;
+        cached.capacity = (K + 5 + 63) / 64 * 64;
         const size_t cells = KV * cached.capacity * D, width = rows.heads * D;
         float *q = random_floats(1, rows.queries * width);
         float *k = random_floats(2, K * KV * D), *v = random_floats(3, K * KV * D);
@@ -431,10 +431,11 @@ Test(attention, a_cache_is_another_order_of_the_same)
             for (size_t g = 0; g < KV; g++)
                 for (size_t d = 0; d < D; d++) {
                     const size_t from = (j * KV + g) * D + d;
-                    const size_t to = (g * cached.capacity + j) * D + d;
-                    ck[to] = k[from];
+                    const size_t head = g * cached.capacity * D, to = head + j * D + d;
+                    const size_t key = head + j / 64 * 64 * D + d * 64 + j % 64;
+                    ck[key] = k[from];
                     cv[to] = v[from];
-                    hk[to] = tern_half_from_float(k[from]);
+                    hk[key] = tern_half_from_float(k[from]);
                     hv[to] = tern_half_from_float(v[from]);
                 }
         float *want = tern_calloc(rows.queries * width, sizeof *want);
