@@ -18,6 +18,7 @@
 #include "cli/bench.h"
 #include "cli/cli.h"
 #include "cli/machine.h"
+#include "cli/model_file.h"
 #include "cli/waiting.h"
 #include "formats/gguf.h"
 #include "kernels/cpu.h"
@@ -44,7 +45,7 @@ static const struct argp_option table[] = {
     {"threads", 't', "N,...", 0, "Threads to use (default: every core)", 0},
     {"batch", 'b', "N,...", 0, "Texts generated side by side (default 1)", 0},
     {"depth", 'd', "N,...", 0, "Ids in the context before (default 0)", 0},
-    {"cache", 'c', "TYPE", 0, "Of keys and values: f32 (default) or f16", 0},
+    {"cache", 'c', "TYPE", 0, TERN_HELP_CACHE, 0},
     {"repeat", 'r', "N", 0, "Times each test is run (default 5); the median counts", 0},
     {0},
 };
@@ -86,9 +87,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         o->depths = parse_list(state, "--depth", arg, 0, MOST_IDS);
         return 0;
     case 'c':
-        o->half_cache = strcmp(arg, "f16") == 0;
-        if (!o->half_cache && strcmp(arg, "f32") != 0)
-            argp_error(state, "--cache is \"%s\", must be f32 or f16", arg);
+        o->half_cache = tern_arg_cache(state, arg);
         return 0;
     case 'r':
         o->repeats = tern_arg_int(state, "--repeat", arg, 1, MOST_REPEATS);

@@ -20,7 +20,14 @@ typedef struct options {
     tern_eval_text text;
 } options;
 
-enum { KEY_BEST = 0x2000, KEY_TOKENS, KEY_STRIDE, KEY_CHUNK, KEY_ACTIVATIONS };
+enum {
+    KEY_BEST = 0x2000,
+    KEY_TOKENS,
+    KEY_STRIDE,
+    KEY_CHUNK,
+    KEY_ACTIVATIONS,
+    KEY_CACHE
+};
 
 static const struct argp_option table[] = {
     {"data", 'd', "FILE", 0,
@@ -45,6 +52,7 @@ static const struct argp_option table[] = {
      0},
     {"activations", KEY_ACTIVATIONS, "HOW", 0, "Of a GGUF file. " TERN_HELP_ACTIVATIONS,
      0},
+    {"cache", KEY_CACHE, "TYPE", 0, "Of a GGUF file. " TERN_HELP_CACHE, 0},
     {0},
 };
 
@@ -52,8 +60,8 @@ static const struct argp_option table[] = {
 static void check_exported(struct argp_state *state, const options *o)
 {
     if (!tern_is_gguf(o->model)) {
-        if (o->text.chunk || o->text.activations)
-            argp_error(state, "--chunk and --activations are for GGUF files");
+        if (o->text.chunk || o->text.activations || o->text.half_cache)
+            argp_error(state, "--chunk, --activations and --cache are for GGUF files");
         return;
     }
     if (o->text.chunk && o->text.stride)
@@ -88,6 +96,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_ACTIVATIONS:
         o->text.activations = tern_arg_activations(state, arg);
+        return 0;
+    case KEY_CACHE:
+        o->text.half_cache = tern_arg_cache(state, arg);
         return 0;
     case ARGP_KEY_ARG:
         if (o->model) argp_error(state, "one model only, not \"%s\" as well", arg);

@@ -29,6 +29,7 @@ typedef struct options {
     bool ignore_end, hide_prompt;
     tern_writer_config writer; /* keep -1: the prompt */
     tern_activations activations;
+    bool half_cache;
     tern_sampler sampler;
 } options;
 
@@ -43,7 +44,8 @@ enum {
     KEY_STOP,
     KEY_OVERFLOW,
     KEY_KEEP,
-    KEY_ACTIVATIONS
+    KEY_ACTIVATIONS,
+    KEY_CACHE
 };
 
 static const struct argp_option table[] = {
@@ -75,6 +77,7 @@ static const struct argp_option table[] = {
     {"seed", 's', "N", 0, "The same seed writes the same text (default 1)", 0},
     {"ignore-eos", KEY_IGNORE_END, 0, 0, "Go on after the end of a document", 0},
     {"activations", KEY_ACTIVATIONS, "HOW", 0, TERN_HELP_ACTIVATIONS, 0},
+    {"cache", KEY_CACHE, "TYPE", 0, TERN_HELP_CACHE, 0},
     {"no-display-prompt", KEY_HIDE_PROMPT, 0, 0, "Print only what the model wrote", 0},
     {0},
 };
@@ -157,6 +160,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_ACTIVATIONS:
         o->activations = tern_arg_activations(state, arg);
+        return 0;
+    case KEY_CACHE:
+        o->half_cache = tern_arg_cache(state, arg);
         return 0;
     case KEY_HIDE_PROMPT:
         o->hide_prompt = true;
@@ -434,6 +440,7 @@ static tern_status generate(const options *o)
     if (s == TERN_OK) s = encode_prompt(o, &p, m, &ids, &count);
     if (s == TERN_OK) s = new_writer(o, m, count, &w);
     if (s == TERN_OK) s = tern_session_set_activations(w.session, o->activations);
+    if (s == TERN_OK) s = tern_session_set_half_cache(w.session, o->half_cache);
     if (s == TERN_OK)
         s = fit_prompt(&w.config, tern_session_context(w.session), ids, &count);
     if (s == TERN_OK) s = write_on(o, &p, m, &w, ids, count, &out);

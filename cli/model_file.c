@@ -1,6 +1,8 @@
 /* model_file.c - see model_file.h. */
 #include "cli/model_file.h"
 
+#include <string.h>
+
 #include "base/file.h"
 #include "data/text_check.h"
 #include "formats/gguf.h"
@@ -41,4 +43,11 @@ tern_activations tern_arg_activations(struct argp_state *state, const char *arg)
                    "--activations is \"%s\", must be per-token, q8_k, q8_0 or none",
                    arg);
     return (tern_activations)how;
+}
+
+bool tern_arg_cache(struct argp_state *state, const char *arg)
+{
+    if (strcmp(arg, "f32") != 0 && strcmp(arg, "f16") != 0)
+        argp_error(state, "--cache is \"%s\", must be f32 or f16", arg);
+    return strcmp(arg, "f16") == 0;
 }

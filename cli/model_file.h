@@ -3,6 +3,7 @@
 #define TERN_CLI_MODEL_FILE_H
 
 #include <argp.h>
+#include <stdbool.h>
 
 #include "runtime/runtime.h"
 
@@ -16,5 +17,12 @@ tern_status tern_model_file_open(const char *path, tern_runtime **out);
     "training; the default), q8_k or q8_0 (8 bits in blocks of 256 or 32, as "         \
     "llama.cpp does), none. All but the default are slow"
 tern_activations tern_arg_activations(struct argp_state *state, const char *arg);
+
+/* Option --cache: whether keys and values are kept as fp16. */
+#define TERN_HELP_CACHE                                                                \
+    "Of keys and values: f32 (as in training; the default) or f16 (half of the "       \
+    "memory, "                                                                         \
+    "and faster in a long text)"
+bool tern_arg_cache(struct argp_state *state, const char *arg);
 
 #endif /* TERN_CLI_MODEL_FILE_H */
