@@ -14,6 +14,8 @@
  *
  * int16: dy is rounded to 16 bits, in integers from there (kernels/grad16.h).
  *
+ * int8: the same, but dx^ comes from dy in 8 bits and the transposed codes.
+ *
  * float32: T is expanded to floats in scratch, gamma goes into the product's alpha. x^
  * is dequantised in blocks of rows, so that the floats stay in the cache; the block's
  * size is fixed, which fixes the order of the sum over rows. */
@@ -78,22 +80,27 @@ static const tern_op float32_op = {.name = "bitlinear",
                                    .reads = TERN_READS_IN0,
                                    .gemm = TERN_GEMM_BACKWARD};
 
-/* --- int16 --- */
+/* --- int16, int8 --- */
 
-/* Gradients of x and W; either may be NULL. */
-static void integer_products(tern_tape *t, const tern_node *n, float *dx, bool add,
-                             float *dw)
+/* Gradients of x and W; either may be NULL. wt: the transposed codes, for dX in 8 bits;
+ * NULL: in 16. */
+static void integer_products(tern_tape *t, const tern_node *n, const tern_ternary *wt,
+                             float *dx, bool add, float *dw)
 {
     const tern_qrows *q = n->in[0]->codes;
     const tern_ternary *w = &n->in[1]->param->ternary;
+    const tern_grad_input input = !dx  ? TERN_INPUT_NONE
+                                  : wt ? TERN_INPUT_INT8
+                                       : TERN_INPUT_INT16;
     const size_t most = q->rows < CHUNK_ROWS ? q->rows : CHUNK_ROWS;
     void *memory = tern_tape_scratch(t, tern_grad16_bytes(most, w->rows));
     if (!memory) return;
     for (size_t i = 0; i < q->rows; i += CHUNK_ROWS) {
         const size_t rows = q->rows - i < CHUNK_ROWS ? q->rows - i : CHUNK_ROWS;
-        tern_grad16 g = tern_grad16_place(memory, rows, w->rows, dx, dw);
+        tern_grad16 g = tern_grad16_place(memory, rows, w->rows, input, dw);
         tern_grad16_quantize(n->out->grad + i * w->rows, q->scale + i, &g);
-        if (dx) tern_grad16_input(&g, w, add, dx + i * w->cols);
+        if (input == TERN_INPUT_INT16) tern_grad16_input(&g, w, add, dx + i * w->cols);
+        if (input == TERN_INPUT_INT8) tern_grad8_input(&g, wt, add, dx + i * w->cols);
         if (!dw) continue;
         tern_qrows x = *q;
         x.rows = rows;
@@ -107,7 +114,21 @@ static void int16_backward(tern_tape *t, tern_node *n)
     float beta;
     float *dw = tern_tape_grad(t, n->in[1]);
     float *dx = tern_tape_grad_beta(t, n->in[0], &beta);
-    if (dx || dw) integer_products(t, n, dx, beta != 0.0f, dw);
+    if (dx || dw) integer_products(t, n, NULL, dx, beta != 0.0f, dw);
+    if (n->in[2]) tern_tape_give_grad(t, n->in[2], n);
+}
+
+static void int8_backward(tern_tape *t, tern_node *n)
+{
+    float beta;
+    const tern_ternary *wt = NULL;
+    float *dw = tern_tape_grad(t, n->in[1]);
+    float *dx = tern_tape_grad_beta(t, n->in[0], &beta);
+    if (dx && !(wt = tern_param_transposed(n->in[1]->param))) {
+        tern_tape_fail(t, n->op, TERN_EMEM, "no memory for transposed codes");
+        return;
+    }
+    if (dx || dw) integer_products(t, n, wt, dx, beta != 0.0f, dw);
     if (n->in[2]) tern_tape_give_grad(t, n->in[2], n);
 }
 
@@ -115,6 +136,10 @@ static const tern_op int16_op = {.name = "bitlinear",
                                  .backward = int16_backward,
                                  .value = bitlinear_value,
                                  .reads = TERN_READS_IN0};
+static const tern_op int8_op = {.name = "bitlinear",
+                                .backward = int8_backward,
+                                .value = bitlinear_value,
+                                .reads = TERN_READS_IN0};
 
 /* --- the op --- */
 
@@ -138,8 +163,10 @@ static tern_var *ternary_weight(tern_tape *t, const tern_op *op, tern_param *p)
 tern_var *tern_op_bitlinear(tern_tape *t, tern_var *xq, tern_param *w,
                             tern_var *residual)
 {
-    const bool integers = tern_tape_backward_kind(t) == TERN_BACKWARD_INT16;
-    const tern_op *op = integers ? &int16_op : &float32_op;
+    static const tern_op *const ops[] = {[TERN_BACKWARD_FLOAT32] = &float32_op,
+                                         [TERN_BACKWARD_INT16] = &int16_op,
+                                         [TERN_BACKWARD_INT8] = &int8_op};
+    const tern_op *op = ops[tern_tape_backward_kind(t)];
     if (!tern_tape_wants_codes(t, op, xq)) return NULL;
     if (residual && !tern_tape_wants(t, op, residual)) return NULL;
     tern_var *weight = ternary_weight(t, op, w);

@@ -73,6 +73,7 @@ void tern_param_free(tern_param *p)
     tern_free(p->half);
     tern_free(p->ternary.codes);
     tern_free(p->spare);
+    tern_free(p->turned.codes);
     free(p);
 }
 
@@ -102,6 +103,7 @@ static tern_status refresh_ternary(tern_param *p)
     p->flips = first ? 0 : tern_ternary_flips(&p->ternary, &next);
     p->spare = p->ternary.codes;
     p->ternary = next;
+    p->turned_is_old = true;
     return TERN_OK;
 }
 
@@ -112,6 +114,24 @@ tern_status tern_param_refresh(tern_param *p)
     if (!isfinite(tern_sum_squares(p->val, count(p))))
         return refuse(p, "a NaN or an infinity");
     return p->form == TERN_FORM_HALF ? refresh_half(p) : TERN_OK;
+}
+
+const tern_ternary *tern_param_transposed(tern_param *p)
+{
+    const tern_ternary *w = &p->ternary;
+    if (!p->turned.codes) {
+        p->turned = (tern_ternary){.rows = w->cols, .cols = w->rows};
+        p->turned.codes = tern_calloc(tern_ternary_bytes(w->cols, w->rows), 1);
+        if (!p->turned.codes) {
+            (void)tern_fail(TERN_EMEM, "parameter \"%s\": no memory for its transpose",
+                            p->name);
+            return NULL;
+        }
+        p->turned_is_old = true;
+    }
+    if (p->turned_is_old) tern_ternary_transpose(w, &p->turned);
+    p->turned_is_old = false;
+    return &p->turned;
 }
 
 void tern_param_zero_grad(tern_param *p)

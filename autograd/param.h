@@ -34,6 +34,8 @@ typedef struct tern_param {
     tern_ternary ternary; /* TERNARY: codes NULL otherwise */
     uint8_t *spare;       /* TERNARY: the codes before the last refresh */
     int64_t flips;        /* TERNARY: codes that changed at the last refresh */
+    tern_ternary turned;  /* TERNARY: see tern_param_transposed() */
+    bool turned_is_old;
 } tern_param;
 
 /* tern_param_new() - zeroed val and grad; decay if rows > 1. NULL, with a message, if
@@ -47,6 +49,11 @@ void tern_param_free(tern_param *p); /* NULL is fine */
 /* Make the forward image from val. TERN_ENUMERIC names the parameter that holds a NaN
  * or infinity (HALF: or a number that fp16 cannot). Must follow every change of val. */
 tern_status tern_param_refresh(tern_param *p);
+
+/* The ternary codes transposed, (cols, rows), as they are since the last refresh. Made
+ * when asked for; the memory, too, the first time: NULL, with a message, if there is
+ * none. */
+const tern_ternary *tern_param_transposed(tern_param *p);
 
 void tern_param_zero_grad(tern_param *p);
 

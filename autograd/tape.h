@@ -77,9 +77,14 @@ void tern_tape_set_random(tern_tape *t, uint64_t seed, uint64_t step, bool train
 
 /* In which arithmetic bitlinear's gradients are computed. FLOAT32: as written, by
  * float products, which have the bits of the BLAS in use. INT16: with the gradient
- * rounded to 16 bits (kernels/grad16.h), twice as fast, the same bits everywhere. Ops
+ * rounded to 16 bits (kernels/grad16.h), twice as fast, the same bits everywhere. INT8:
+ * likewise, but to 8 bits for the gradient of the input, which is faster again. Ops
  * take it as they are called; FLOAT32 until then; reset does not change it. */
-typedef enum tern_backward { TERN_BACKWARD_FLOAT32, TERN_BACKWARD_INT16 } tern_backward;
+typedef enum tern_backward {
+    TERN_BACKWARD_FLOAT32,
+    TERN_BACKWARD_INT16,
+    TERN_BACKWARD_INT8
+} tern_backward;
 void tern_tape_set_backward(tern_tape *t, tern_backward kind);
 tern_backward tern_tape_backward_kind(const tern_tape *t);
 

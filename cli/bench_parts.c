@@ -4,7 +4,7 @@
  * gradients of both operands, and attention, which computes its scores again, 2.5
  * times:
  *
- *     bitlinear    T * ternary weights        8-bit codes; backward 16 bits or float
+ *     bitlinear    T * ternary weights        8-bit codes; backward 8, 16 bits or float
  *     linear       T * weights (float twin)   float
  *     head         T * vocabulary * width     float
  *     attention    T * layers * heads * head_dim * (context + 1)     float
@@ -63,6 +63,8 @@ static limit limit_of(const tern_config *c, const char *op, const tern_bench_pea
         l.forward_macs = tokens * (double)tern_spec_ternary_params(m);
         l.forward_peak = p->int8;
         if (c->backward == TERN_BACKWARD_INT16) l.backward_peak = p->int16;
+        if (c->backward == TERN_BACKWARD_INT8) /* one product of each */
+            l.backward_peak = 2.0 / (1.0 / p->int8 + 1.0 / p->int16);
     } else if (strcmp(op, "linear") == 0) {
         const double embeddings = m->tied ? head : 2.0 * head;
         l.forward_macs = tokens * ((double)tern_spec_params(m) - embeddings);

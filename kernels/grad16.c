@@ -45,6 +45,7 @@ enum {
 };
 
 static const float CODE_MAX = 32767.0f;
+static const float BYTE_MAX = 127.0f;
 static const float PEAK_MIN = 1e-30f; /* smaller gradients round to 0, or nearly */
 
 static size_t round_up(size_t n, size_t unit)
@@ -79,32 +80,39 @@ size_t tern_grad16_bytes(size_t rows, size_t cols)
     const size_t blocks = block_count(rows);
     return round_up(rows * row_stride(cols) * sizeof(int16_t), LINE) +
            round_up(blocks * cols * TERN_GRAD16_TOKENS * sizeof(int16_t), LINE) +
-           (2 * rows + blocks * cols) * sizeof(float) +
+           (3 * rows + blocks * cols) * sizeof(float) +
            SLICES * blocks * cols * sizeof(uint32_t);
 }
 
-tern_grad16 tern_grad16_place(void *memory, size_t rows, size_t cols, bool input,
-                              bool weight)
+tern_grad16 tern_grad16_place(void *memory, size_t rows, size_t cols,
+                              tern_grad_input input, bool weight)
 {
-    tern_grad16 g = {.rows = rows, .cols = cols, .stride = row_stride(cols)};
+    tern_grad16 g = {.rows = rows,
+                     .cols = cols,
+                     .stride = row_stride(cols),
+                     .bytes = {.rows = rows, .cols = cols}};
     const size_t blocks = block_count(rows);
     char *at = memory;
-    if (input) g.row_codes = (int16_t *)(void *)at;
+    g.bytes.stride = tern_qrows_stride(cols); /* bytes: no longer than in 16 bits */
+    if (input == TERN_INPUT_INT16) g.row_codes = (int16_t *)(void *)at;
+    if (input == TERN_INPUT_INT8) g.bytes.codes = (int8_t *)(void *)at;
     at += round_up(rows * g.stride * sizeof(int16_t), LINE);
     if (weight) g.col_codes = (int16_t *)(void *)at;
     at += round_up(blocks * cols * TERN_GRAD16_TOKENS * sizeof(int16_t), LINE);
     g.row_scale = (float *)(void *)at;
     g.inverse = g.row_scale + rows;
-    g.col_scale = g.inverse + rows;
+    g.bytes.scale = g.row_scale;
+    g.bytes.sum = (int32_t *)(void *)(g.inverse + rows);
+    g.col_scale = g.inverse + 2 * rows;
     g.col_peaks = (uint32_t *)(void *)(g.col_scale + blocks * cols);
     return g;
 }
 
 /* --- rounding --- */
 
-/* From the bits of the largest magnitude: what to multiply by; and the step, which is
- * NaN if that is no finite number. */
-static float scale_of(uint32_t bits, float *step)
+/* From the bits of the largest magnitude, which becomes `most`: what to multiply by;
+ * and the step, which is NaN if that is no finite number. */
+static float scale_of(uint32_t bits, float most, float *step)
 {
     float peak;
     memcpy(&peak, &bits, sizeof peak);
@@ -113,8 +121,8 @@ static float scale_of(uint32_t bits, float *step)
         return 0.0f; /* and the codes are 0 */
     }
     if (!(peak > PEAK_MIN)) peak = PEAK_MIN;
-    *step = peak / CODE_MAX;
-    return CODE_MAX / peak;
+    *step = peak / most;
+    return most / peak;
 }
 
 /* What rounding knows of slice i of all: a fourth of a block's rows. */
@@ -137,8 +145,21 @@ static slice slice_at(const tern_grad16 *g, size_t i)
 static void round_row(const float *x, uint32_t peak, tern_grad16 *g, size_t r)
 {
     int16_t *q = g->row_codes + r * g->stride;
-    tern_grad16_active->round(x, scale_of(peak, &g->row_scale[r]), g->cols, q);
+    const float by = scale_of(peak, CODE_MAX, &g->row_scale[r]);
+    tern_grad16_active->round(x, by, g->cols, q);
     memset(q + g->cols, 0, (g->stride - g->cols) * sizeof *q);
+}
+
+/* The codes of a row that is no number do not matter: its scale makes it NaN. */
+static void round_row_to_bytes(const float *x, uint32_t peak, tern_grad16 *g, size_t r)
+{
+    tern_qrows *b = &g->bytes;
+    int8_t *q = b->codes + r * b->stride;
+    float step;
+    const float by = scale_of(peak, BYTE_MAX, &step);
+    b->sum[r] = tern_kernels_active->quantize(x, by, g->cols, q);
+    b->scale[r] = isnan(step) ? NAN : by;
+    memset(q + g->cols, 0, b->stride - g->cols);
 }
 
 /* First sweep: the rows, and what the columns' scales need. A few rows are still in the
@@ -156,9 +177,10 @@ static void sweep_rows(const float *dy, tern_grad16 *g, slice s)
         else
             for (size_t r = 0; r < rows; r++)
                 peak[r] = k->peak(x + r * g->cols, g->cols);
-        if (!g->row_codes) continue;
-        for (size_t r = 0; r < rows; r++)
+        for (size_t r = 0; g->row_codes && r < rows; r++)
             round_row(x + r * g->cols, peak[r], g, row + r);
+        for (size_t r = 0; g->bytes.codes && r < rows; r++)
+            round_row_to_bytes(x + r * g->cols, peak[r], g, row + r);
     }
 }
 
@@ -171,7 +193,7 @@ static void scale_columns(tern_grad16 *g, size_t block, size_t c, size_t end)
         uint32_t peak = s.col[c];
         for (size_t i = 1; i < SLICES; i++)
             if (s.col[i * g->cols + c] > peak) peak = s.col[i * g->cols + c];
-        const float by = scale_of(peak, &g->col_scale[block * g->cols + c]);
+        const float by = scale_of(peak, CODE_MAX, &g->col_scale[block * g->cols + c]);
         memcpy(&s.col[c], &by, sizeof by);
     }
 }
@@ -346,4 +368,9 @@ void tern_grad16_weight(const tern_grad16 *g, const tern_qrows *x, float *dw)
 #pragma omp parallel for schedule(static) num_threads((int)threads)
     for (size_t i = 0; i < threads; i++)
         weight_part(g, x, dw, part_of(g->cols, strips, i, threads));
+}
+
+void tern_grad8_input(const tern_grad16 *g, const tern_ternary *wt, bool add, float *dx)
+{
+    tern_ternary_matmul(&g->bytes, wt, add ? dx : NULL, dx, wt->rows);
 }

@@ -1,4 +1,4 @@
-/* grad16.h - the backward of BitLinear in 16-bit integers.
+/* grad16.h - the backward of BitLinear in 16-bit integers, or half of it in 8.
  *
  * With x^ = q / s the quantised input and gamma T the weights, the gradients are
  *
@@ -26,6 +26,12 @@
  *
  * A NaN or infinity in dY makes its row of dX and its row of dW NaN, as it would in
  * floats.
+ *
+ * dX can be had in 8 bits, from rows that are rounded like activations (127 for 32767),
+ * by the forward's own product with the transposed codes. Its sums run over outputs,
+ * some hundreds; dW's run over tokens, thousands, and stay in 16 bits. That is the
+ * split of Wortsman et al., "Stable and low-precision training for large-scale
+ * vision-language models" (arXiv:2304.13013), whose other half is 16-bit floats.
  */
 #ifndef TERN_KERNELS_GRAD16_H
 #define TERN_KERNELS_GRAD16_H
@@ -38,10 +44,18 @@
 
 enum { TERN_GRAD16_TOKENS = 256 }; /* of a block */
 
-/* dY (rows, cols) = (tokens, outputs) in 16 bits, for both uses or one. */
+/* How dX is wanted, if at all. */
+typedef enum tern_grad_input {
+    TERN_INPUT_NONE,
+    TERN_INPUT_INT16,
+    TERN_INPUT_INT8
+} tern_grad_input;
+
+/* dY (rows, cols) = (tokens, outputs) rounded, for both uses or one. */
 typedef struct tern_grad16 {
     size_t rows, cols, stride;
-    int16_t *row_codes;  /* A (rows, stride), zeros from cols; NULL: dX is not wanted */
+    tern_qrows bytes;    /* A in 8 bits, scale 127 / a; codes NULL: not wanted so */
+    int16_t *row_codes;  /* A (rows, stride), zeros from cols; NULL: not wanted so */
     float *row_scale;    /* (rows) a / 32767 */
     int16_t *col_codes;  /* B (blocks, cols, 256); NULL: dW is not wanted */
     float *col_scale;    /* (blocks, cols) b / 32767 */
@@ -52,8 +66,8 @@ typedef struct tern_grad16 {
 /* Bytes of memory for such a gradient, and how it is dealt out: `memory` is TERN_ALIGN
  * aligned. */
 size_t tern_grad16_bytes(size_t rows, size_t cols);
-tern_grad16 tern_grad16_place(void *memory, size_t rows, size_t cols, bool input,
-                              bool weight);
+tern_grad16 tern_grad16_place(void *memory, size_t rows, size_t cols,
+                              tern_grad_input input, bool weight);
 
 /* tern_grad16_quantize() - both roundings of dy (rows, cols); s is the scale of the
  * quantised rows that the product read. Parallel. */
@@ -62,6 +76,10 @@ void tern_grad16_quantize(const float *dy, const float *s, tern_grad16 *g);
 /* tern_grad16_input() - dx (rows, w->cols) = dY (gamma T), or += if add. Parallel. */
 void tern_grad16_input(const tern_grad16 *g, const tern_ternary *w, bool add,
                        float *dx);
+
+/* tern_grad8_input() - the same from g->bytes and wt = w transposed (ternary.h). */
+void tern_grad8_input(const tern_grad16 *g, const tern_ternary *wt, bool add,
+                      float *dx);
 
 /* tern_grad16_weight() - dw (outputs, x->cols) += dY^T (q / s). Parallel. */
 void tern_grad16_weight(const tern_grad16 *g, const tern_qrows *x, float *dw);

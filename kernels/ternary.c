@@ -130,6 +130,37 @@ void tern_ternary_expand(const tern_ternary *w, float *t)
                                     r % TERN_PANEL_ROWS, w->cols, t + r * w->cols);
 }
 
+/* One tile. Byte R = 4r + b of the plane h, (tile[R] >> 2h) & 3, is the code of row r,
+ * column 4h + b: row 4h + b, column r of the transposed tile, which stands in byte
+ * 4(4h + b) + r % 4, bits 2(r / 4). */
+static void transpose_tile(const uint8_t *tile, uint8_t *out)
+{
+    for (size_t h = 0; h < 4; h++) {
+        uint8_t rows[16]; /* byte 4(r % 4) + b holds the four r / 4 */
+        for (size_t i = 0; i < 16; i++)
+            rows[i] =
+                (uint8_t)((tile[i] >> 2 * h & 3) | (tile[16 + i] >> 2 * h & 3) << 2 |
+                          (tile[32 + i] >> 2 * h & 3) << 4 |
+                          (tile[48 + i] >> 2 * h & 3) << 6);
+        for (size_t b = 0; b < 4; b++)
+            for (size_t r = 0; r < 4; r++) out[16 * h + 4 * b + r] = rows[4 * r + b];
+    }
+}
+
+void tern_ternary_transpose(const tern_ternary *w, tern_ternary *out)
+{
+    assert(out->rows == w->cols && out->cols == w->rows);
+    const size_t bytes = panel_bytes(w), panels = panel_count(out);
+    const size_t tiles = panel_count(w);
+    const int threads = w->rows * w->cols < PARALLEL_MIN ? 1 : tern_threads();
+    out->scale = w->scale;
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (size_t p = 0; p < panels; p++)
+        for (size_t c = 0; c < tiles; c++)
+            transpose_tile(w->codes + c * bytes + p * TERN_TILE_BYTES,
+                           out->codes + (p * tiles + c) * TERN_TILE_BYTES);
+}
+
 /* --- counting: 32 codes at a time in a 64-bit word --- */
 
 static const uint64_t LOW_BITS = 0x5555555555555555u;

@@ -69,6 +69,10 @@ void tern_ternary_unpack_row(const tern_ternary *w, size_t row, int8_t *t);
  * Parallel. */
 void tern_ternary_expand(const tern_ternary *w, float *t);
 
+/* T transposed into `out`, whose rows, cols (those of w, swapped) and codes are set;
+ * the scale is copied. Parallel. */
+void tern_ternary_transpose(const tern_ternary *w, tern_ternary *out);
+
 /* Codes that are -1, 0, +1. */
 void tern_ternary_count(const tern_ternary *w, int64_t counts[3]);
 /* Codes that differ between two matrices of one shape. */

@@ -5,7 +5,7 @@
  *     y = (x + (x^ - x)) (W + (W^ - W))^T + residual,   in parentheses at the frozen
  * point
  *
- * with the gradient rounded to 16 bits it is as near as that allows; (c) golden
+ * with the gradient rounded to 16 or 8 bits it is as near as that allows; (c) golden
  * vectors: test_ste_golden.c. */
 #include "tests/autograd/gradcheck.h"
 #include "tests/autograd/ste_oracle.h"
@@ -74,24 +74,30 @@ ParameterizedTestParameters(op_bitlinear, gradient_is_the_surrogates)
     return cr_make_param_array(bit_case, cases, sizeof cases / sizeof *cases);
 }
 
-/* Rounding to 16 bits is off by at most 1.5e-5 of the largest gradient per term; the
- * worst of these cases measures 2.1e-5 of the tensor's largest element. */
-static void expect_int16(gradcheck c, const char *what)
+/* Rounding to 16 bits is off by at most 1.5e-5 of the largest gradient per term, to 8
+ * by 3.9e-3; the worst of these cases measures 2.1e-5 and 4e-3 of the tensor's largest
+ * element. */
+static void expect_integers(gradcheck c, const char *what)
 {
-    c.backward = TERN_BACKWARD_INT16;
-    const gradcheck_error e = gradcheck_run(&c);
-    cr_log_info("%s: off by %.2e", what, e.gradient);
-    cr_expect(lt(dbl, e.gradient, 5e-5), "%s: gradient in int16", what);
+    static const double tolerance[] = {
+        [TERN_BACKWARD_INT16] = 5e-5, [TERN_BACKWARD_INT8] = 1e-2};
+    for (int kind = TERN_BACKWARD_INT16; kind <= TERN_BACKWARD_INT8; kind++) {
+        c.backward = (tern_backward)kind;
+        const gradcheck_error e = gradcheck_run(&c);
+        cr_log_info("%s: off by %.2e", what, e.gradient);
+        cr_expect(lt(dbl, e.gradient, tolerance[kind]), "%s: backward kind %d", what,
+                  kind);
+    }
 }
 
 ParameterizedTest(bit_case *b, op_bitlinear, gradient_is_the_surrogates)
 {
     gradcheck c = describe(b);
     gradcheck_expect(&c, "bitlinear");
-    expect_int16(c, "bitlinear");
+    expect_integers(c, "bitlinear");
     c.in[0].constant = true;
     gradcheck_expect(&c, "on data");
-    expect_int16(c, "on data");
+    expect_integers(c, "on data");
 }
 
 /* Rows beyond one block of the backward. */
@@ -101,7 +107,7 @@ Test(op_bitlinear, weight_gradient_over_many_rows)
     gradcheck c = describe(&b);
     c.in[0].constant = true;
     gradcheck_expect(&c, "1100 rows");
-    expect_int16(c, "1100 rows");
+    expect_integers(c, "1100 rows");
 }
 
 ParameterizedTestParameters(op_bitlinear, value_has_the_bits_of_the_definition)
@@ -173,11 +179,11 @@ Test(op_bitlinear, several_read_one_quantised_var)
     c.build = build_shared;
     c.oracle = oracle_shared;
     gradcheck_expect(&c, "shared input, one weight twice");
-    expect_int16(c, "shared input, one weight twice");
+    expect_integers(c, "shared input, one weight twice");
 }
 
 /* More rows than are rounded at once: the sum of the gradients of the parts. */
-Test(op_bitlinear, int16_goes_through_many_rows_in_chunks)
+static void goes_through_in_chunks(tern_backward kind)
 {
     enum { ROWS = 2048 + 300, IN = 20, OUT = 9 };
     float *x = malloc(ROWS * IN * sizeof *x), *dy = malloc(ROWS * OUT * sizeof *dy);
@@ -191,7 +197,7 @@ Test(op_bitlinear, int16_goes_through_many_rows_in_chunks)
         for (size_t j = 0; j < OUT * IN; j++) p[i]->val[j] = tern_test_rand(3, j);
         cr_assert(eq(int, tern_param_refresh(p[i]), TERN_OK));
         t[i] = tern_tape_new(1 << 16);
-        tern_tape_set_backward(t[i], TERN_BACKWARD_INT16);
+        tern_tape_set_backward(t[i], kind);
         dx[i] = malloc(ROWS * IN * sizeof **dx);
     }
     tern_var *in = tern_input_grad(t[0], ROWS, IN, x);
@@ -217,7 +223,39 @@ Test(op_bitlinear, int16_goes_through_many_rows_in_chunks)
     free(dy);
 }
 
-/* A NaN that comes in goes out, in either arithmetic: the trainer looks for it. */
+Test(op_bitlinear, many_rows_go_through_in_chunks)
+{
+    goes_through_in_chunks(TERN_BACKWARD_INT16);
+    goes_through_in_chunks(TERN_BACKWARD_INT8);
+}
+
+/* The transposed codes follow the weights. */
+Test(op_bitlinear, int8_reads_the_codes_of_now)
+{
+    enum { ROWS = 3, IN = 20, OUT = 17 };
+    float x[ROWS * IN], dy[ROWS * OUT], first[ROWS * IN];
+    for (size_t i = 0; i < ROWS * IN; i++) x[i] = tern_test_rand(1, i);
+    for (size_t i = 0; i < ROWS * OUT; i++) dy[i] = tern_test_rand(2, i);
+    tern_tape *t = tern_tape_new(1 << 14);
+    tern_tape_set_backward(t, TERN_BACKWARD_INT8);
+    tern_param *p = tern_param_new("w", OUT, IN, TERN_FORM_TERNARY);
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t j = 0; j < OUT * IN; j++)
+            p->val[j] = (pass ? -1.0f : 1.0f) * tern_test_rand(3, j);
+        cr_assert(eq(int, tern_param_refresh(p), TERN_OK));
+        tern_tape_reset(t);
+        tern_var *in = tern_input_grad(t, ROWS, IN, x);
+        tern_var *y = tern_op_bitlinear(t, tern_op_quantize(t, in), p, NULL);
+        cr_assert(eq(int, tern_tape_backward_from(t, y, dy), TERN_OK));
+        if (!pass) memcpy(first, in->grad, sizeof first);
+        for (int i = 0; pass && i < ROWS * IN; i++)
+            cr_expect(in->grad[i] == -first[i]); /* the weights are negated */
+    }
+    tern_param_free(p);
+    tern_tape_free(t);
+}
+
+/* A NaN that comes in goes out, in every arithmetic: the trainer looks for it. */
 Test(op_bitlinear, nan_goes_through)
 {
     enum { ROWS = 5, IN = 7, OUT = 3 };
@@ -226,12 +264,12 @@ Test(op_bitlinear, nan_goes_through)
     for (size_t i = 0; i < ROWS * OUT; i++) dy[i] = tern_test_rand(2, i);
     dy[2 * OUT + 1] = NAN;
     tern_tape *t = tern_tape_new(1 << 14);
-    for (int kind = 0; kind < 2; kind++) {
+    for (int kind = 0; kind <= TERN_BACKWARD_INT8; kind++) {
         tern_param *p = tern_param_new("w", OUT, IN, TERN_FORM_TERNARY);
         for (size_t j = 0; j < OUT * IN; j++) p->val[j] = tern_test_rand(3, j);
         cr_assert(eq(int, tern_param_refresh(p), TERN_OK));
         tern_tape_reset(t);
-        tern_tape_set_backward(t, kind ? TERN_BACKWARD_INT16 : TERN_BACKWARD_FLOAT32);
+        tern_tape_set_backward(t, (tern_backward)kind);
         tern_var *in = tern_input_grad(t, ROWS, IN, x);
         tern_var *y = tern_op_bitlinear(t, tern_op_quantize(t, in), p, NULL);
         cr_assert(eq(int, tern_tape_backward_from(t, y, dy), TERN_OK));

@@ -74,6 +74,7 @@ static void check(form f)
 {
     check_with(f, TERN_BACKWARD_FLOAT32, 2e-6);
     check_with(f, TERN_BACKWARD_INT16, 4e-5);
+    check_with(f, TERN_BACKWARD_INT8, 2e-2);
 }
 
 Test(ste_golden, fused_equals_pytorch)

@@ -218,6 +218,7 @@ Test(step, learns_one_batch)
 {
     expect_to_learn(TERN_BACKWARD_FLOAT32);
     expect_to_learn(TERN_BACKWARD_INT16);
+    expect_to_learn(TERN_BACKWARD_INT8);
 }
 
 /* Loss and all gradients, bit by bit. */
@@ -257,12 +258,11 @@ Test(step, recomputing_changes_memory_and_nothing_else)
     float loss[2];
     size_t bytes[2];
     releasing = true;
-    for (int backward = 0; backward < 2; backward++) {
+    for (int backward = 0; backward <= TERN_BACKWARD_INT8; backward++) {
         for (int i = 0; i < 2; i++) {
             tern_tape *t = tern_tape_new(1 << 12);
             model_init(&m[i]);
-            tern_tape_set_backward(t, backward ? TERN_BACKWARD_INT16
-                                               : TERN_BACKWARD_FLOAT32);
+            tern_tape_set_backward(t, (tern_backward)backward);
             tern_tape_set_recompute(t, i == 1);
             loss[i] = step(t, &m[i], 0);
             bytes[i] = tern_tape_bytes(t);
@@ -302,6 +302,7 @@ Test(step, has_the_same_bits_for_any_threads_and_level)
 {
     expect_the_same_bits(TERN_BACKWARD_FLOAT32);
     expect_the_same_bits(TERN_BACKWARD_INT16);
+    expect_the_same_bits(TERN_BACKWARD_INT8);
 }
 
 Test(step, allocates_nothing_after_the_first_steps)
@@ -309,10 +310,10 @@ Test(step, allocates_nothing_after_the_first_steps)
     static model m;
     model_init(&m);
     tern_tape *t = tern_tape_new(1 << 14);
-    for (int r = 0; r < 4; r++) {
+    for (int r = 0; r < 6; r++) {
         releasing = r % 2;
         tern_tape_set_recompute(t, r % 2);
-        tern_tape_set_backward(t, r < 2 ? TERN_BACKWARD_FLOAT32 : TERN_BACKWARD_INT16);
+        tern_tape_set_backward(t, (tern_backward)(r / 2));
         for (uint64_t i = 0; i < 3; i++) {
             step(t, &m, i);
             descend(&m);

@@ -16,14 +16,15 @@
 typedef enum { RANDOM, EXTREME, ZERO, TINY, HUGE_ONES } filling;
 
 typedef struct problem {
-    size_t m, n, k; /* tokens, outputs, inputs */
-    float *dy;      /* (m, n) */
-    tern_qrows x;   /* (m, k) */
-    tern_ternary w; /* (n, k) */
-    int8_t *t;      /* its codes, row-major */
-    void *memory;   /* of the rounded gradient */
-    float *dx, *dw; /* (m, k), (n, k) */
-    float *start;   /* what they hold before, where something is added */
+    size_t m, n, k;  /* tokens, outputs, inputs */
+    float *dy;       /* (m, n) */
+    tern_qrows x;    /* (m, k) */
+    tern_ternary w;  /* (n, k) */
+    tern_ternary wt; /* (k, n) */
+    int8_t *t;       /* its codes, row-major */
+    void *memory;    /* of the rounded gradient */
+    float *dx, *dw;  /* (m, k), (n, k) */
+    float *start;    /* what they hold before, where something is added */
     float *want_dx, *want_dw;
 } problem;
 
@@ -111,6 +112,25 @@ static void solve_dx(problem *p, bool add)
     free(a);
 }
 
+/* Rows in 8 bits: their product as the forward's, (sum) (gamma / s). */
+static void solve_dx8(problem *p, bool add)
+{
+    for (size_t i = 0; i < p->m; i++) {
+        const float *dy = p->dy + i * p->n;
+        float most = 1e-30f;
+        for (size_t o = 0; o < p->n; o++)
+            most = isfinite(dy[o]) && isfinite(most) ? fmaxf(most, fabsf(dy[o])) : NAN;
+        const float s = 127.0f / most;
+        for (size_t c = 0; c < p->k; c++) {
+            int64_t sum = 0;
+            for (size_t o = 0; o < p->n && isfinite(s); o++)
+                sum += (int64_t)nearbyintf(dy[o] * s) * p->t[o * p->k + c];
+            const float y = (float)sum * (p->w.scale / s);
+            p->want_dx[i * p->k + c] = add ? y + p->start[i * p->k + c] : y;
+        }
+    }
+}
+
 static void solve_dw(problem *p)
 {
     memcpy(p->want_dw, p->start, p->n * p->k * sizeof(float));
@@ -150,6 +170,8 @@ static problem problem_new(size_t m, size_t n, size_t k, filling f)
     p.x.scale = guarded_new(m * sizeof *p.x.scale);
     p.w = (tern_ternary){.rows = n, .cols = k, .scale = 0.03125f};
     p.w.codes = guarded_new(tern_ternary_bytes(n, k));
+    p.wt = (tern_ternary){.rows = k, .cols = n};
+    p.wt.codes = guarded_new(tern_ternary_bytes(k, n));
     p.t = malloc(n * k);
     p.memory = guarded_new(tern_grad16_bytes(m, n));
     p.dx = guarded_new(m * k * sizeof *p.dx);
@@ -168,6 +190,7 @@ static void problem_free(problem *p)
     guarded_free(p->x.codes);
     guarded_free(p->x.scale);
     guarded_free(p->w.codes);
+    guarded_free(p->wt.codes);
     free(p->t);
     guarded_free(p->memory);
     guarded_free(p->dx);
@@ -178,13 +201,18 @@ static void problem_free(problem *p)
 }
 
 /* Both gradients; input, weight: whether they are wanted. */
-static void run(problem *p, bool input, bool weight, bool add)
+static void run(problem *p, tern_grad_input input, bool weight, bool add)
 {
     memcpy(p->dx, p->start, p->m * p->k * sizeof(float));
     memcpy(p->dw, p->start, p->n * p->k * sizeof(float));
     tern_grad16 g = tern_grad16_place(p->memory, p->m, p->n, input, weight);
     tern_grad16_quantize(p->dy, p->x.scale, &g);
-    if (input) tern_grad16_input(&g, &p->w, add, p->dx);
+    if (input == TERN_INPUT_INT16) tern_grad16_input(&g, &p->w, add, p->dx);
+    if (input == TERN_INPUT_INT8) {
+        tern_ternary_transpose(&p->w, &p->wt);
+        tern_grad8_input(&g, &p->wt, add, p->dx);
+        check_guard(p->wt.codes, tern_ternary_bytes(p->k, p->n), "wt");
+    }
     if (weight) tern_grad16_weight(&g, &p->x, p->dw);
     check_guard(p->memory, tern_grad16_bytes(p->m, p->n), "codes");
     check_guard(p->dx, p->m * p->k * sizeof(float), "dx");
@@ -206,15 +234,27 @@ static void expect_same(const problem *p, const float *got, const float *want,
                   p->k, what, i / p->k, i % p->k, (double)got[i], (double)want[i]);
 }
 
+static void check_bytes(problem *p, bool add)
+{
+    solve_dx8(p, add);
+    FOR_LEVELS(level)
+    {
+        run(p, TERN_INPUT_INT8, true, add);
+        expect_same(p, p->dx, p->want_dx, p->m, "dx in 8 bits");
+        expect_same(p, p->dw, p->want_dw, p->n, "dw");
+    }
+}
+
 static void check(problem *p, int most_threads)
 {
     for (int add = 0; add < 2; add++) {
-        solve_dx(p, add);
         solve_dw(p);
+        check_bytes(p, add);
+        solve_dx(p, add);
         FOR_LEVELS(level)
         for (int threads = 1; threads <= most_threads; threads++) {
             tern_threads_set(threads);
-            run(p, true, true, add);
+            run(p, TERN_INPUT_INT16, true, add);
             expect_same(p, p->dx, p->want_dx, p->m, "dx");
             expect_same(p, p->dw, p->want_dw, p->n, "dw");
         }
@@ -297,10 +337,10 @@ Test(grad16, one_gradient_without_the_other)
     solve_dw(&p);
     FOR_LEVELS(level)
     {
-        run(&p, true, false, false);
+        run(&p, TERN_INPUT_INT16, false, false);
         expect_same(&p, p.dx, p.want_dx, p.m, "dx");
         expect_same(&p, p.dw, p.start, p.n, "dw");
-        run(&p, false, true, false);
+        run(&p, TERN_INPUT_NONE, true, false);
         expect_same(&p, p.dx, p.start, p.m, "dx");
         expect_same(&p, p.dw, p.want_dw, p.n, "dw");
     }
@@ -309,9 +349,10 @@ Test(grad16, one_gradient_without_the_other)
 
 /* --- the error --- */
 
-/* Half a step of every rounded number, times what it is multiplied with, and a little
- * for float rounding: the scales, the quotient and the epilogue. */
-static void expect_near(const problem *p)
+/* `codes`: what dX's gradients were rounded to. Half a step of every rounded number,
+ * times what it is multiplied with, and a little for float rounding: the scales, the
+ * quotient and the epilogue. */
+static void expect_near(const problem *p, double codes)
 {
     const double slack = 4e-7;
     for (size_t i = 0; i < p->m; i++)
@@ -328,7 +369,7 @@ static void expect_near(const problem *p)
             const double got = (double)p->dx[i * p->k + c];
             cr_assert(
                 le(dbl, fabs(got - gamma * sum),
-                   gamma * (terms * most / 65534.0 * (1 + slack) + size * slack)));
+                   gamma * (terms * most / 2.0 / codes * (1 + slack) + size * slack)));
         }
     for (size_t o = 0; o < p->n; o++)
         for (size_t c = 0; c < p->k; c++) {
@@ -359,8 +400,10 @@ Test(grad16, is_as_near_as_half_a_step)
         problem p = problem_new(shape[i][0], shape[i][1], shape[i][2], RANDOM);
         FOR_LEVELS(level)
         {
-            run(&p, true, true, false);
-            expect_near(&p);
+            run(&p, TERN_INPUT_INT16, true, false);
+            expect_near(&p, 32767.0);
+            run(&p, TERN_INPUT_INT8, true, false);
+            expect_near(&p, 127.0);
         }
         problem_free(&p);
     }
@@ -370,7 +413,7 @@ Test(grad16, is_as_near_as_half_a_step)
 
 /* One bad number at (token, output): its row of dx and its row of dw are NaN, and
  * everything else is as it was. */
-static void check_bad(float bad, size_t token, size_t output)
+static void check_bad(tern_grad_input kind, float bad, size_t token, size_t output)
 {
     problem p = problem_new(300, 37, 50, RANDOM);
     float *dx = malloc(p.m * p.k * sizeof *dx), *dw = malloc(p.n * p.k * sizeof *dw);
@@ -378,11 +421,11 @@ static void check_bad(float bad, size_t token, size_t output)
     {
         const size_t at = token * p.n + output;
         const float good = p.dy[at];
-        run(&p, true, true, true);
+        run(&p, kind, true, true);
         memcpy(dx, p.dx, p.m * p.k * sizeof *dx);
         memcpy(dw, p.dw, p.n * p.k * sizeof *dw);
         p.dy[at] = bad;
-        run(&p, true, true, true);
+        run(&p, kind, true, true);
         p.dy[at] = good;
         for (size_t c = 0; c < p.k; c++) {
             dx[token * p.k + c] = NAN;
@@ -401,9 +444,11 @@ Test(grad16, nan_and_infinity_are_not_hidden)
     static const size_t tokens[] = {0, 17, 255, 256, 299}, outputs[] = {0, 15, 16, 36};
     for (size_t i = 0; i < 5; i++)
         for (size_t j = 0; j < 4; j++) {
-            check_bad(NAN, tokens[i], outputs[j]);
-            check_bad(INFINITY, tokens[i], outputs[j]);
-            check_bad(-INFINITY, tokens[i], outputs[j]);
+            check_bad(TERN_INPUT_INT16, NAN, tokens[i], outputs[j]);
+            check_bad(TERN_INPUT_INT16, INFINITY, tokens[i], outputs[j]);
+            check_bad(TERN_INPUT_INT16, -INFINITY, tokens[i], outputs[j]);
+            check_bad(TERN_INPUT_INT8, NAN, tokens[i], outputs[j]);
+            check_bad(TERN_INPUT_INT8, -INFINITY, tokens[i], outputs[j]);
         }
 }
 
@@ -414,7 +459,7 @@ Test(grad16, a_scale_of_zero_reaches_the_weight)
     p.x.scale[7] = 0.0f;
     FOR_LEVELS(level)
     {
-        run(&p, true, true, false);
+        run(&p, TERN_INPUT_INT16, true, false);
         for (size_t i = 0; i < p.n * p.k; i++) cr_expect(isnan(p.dw[i]));
         for (size_t i = 0; i < p.m * p.k; i++) cr_expect(isfinite(p.dx[i]));
     }

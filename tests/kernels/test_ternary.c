@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/half.h"
+#include "base/rng.h"
 #include "kernels/cpu.h"
 #include "kernels/ternary.h"
 #include "tests/kernels/levels.h"
@@ -226,6 +227,32 @@ Test(ternary, codes_survive_packing_at_every_level)
     for (size_t i = 0; i < SIZE_COUNT; i++)
         for (size_t j = i % 2; j < SIZE_COUNT; j += 2)
             check_roundtrip(SIZES[i], SIZES[j]);
+}
+
+Test(ternary, is_transposed)
+{
+    for (size_t i = 0; i < SIZE_COUNT; i++) {
+        const size_t rows = SIZES[i], cols = SIZES[SIZE_COUNT - 1 - i * 3 % SIZE_COUNT];
+        int8_t *t = malloc(rows * cols);
+        for (size_t j = 0; j < rows * cols; j++)
+            t[j] = (int8_t)(tern_rand_below(7, TERN_STREAM_TEST, j, 3) - 1);
+        tern_ternary w = matrix_new(rows, cols), turned = matrix_new(cols, rows);
+        tern_ternary_from_codes(t, &w);
+        w.scale = 0.75f;
+        for (int threads = 1; threads <= 3; threads++) {
+            tern_threads_set(threads);
+            memset(turned.codes, 0, tern_ternary_bytes(cols, rows));
+            tern_ternary_transpose(&w, &turned);
+            for (size_t r = 0; r < rows; r++)
+                for (size_t c = 0; c < cols; c++)
+                    cr_assert(eq(int, code_at(&turned, c, r), t[r * cols + c]));
+            check_padding(&turned);
+            cr_expect(turned.scale == 0.75f);
+        }
+        guarded_free(w.codes);
+        guarded_free(turned.codes);
+        free(t);
+    }
 }
 
 Test(ternary, flips_are_counted)

@@ -81,10 +81,11 @@ Test(trainer, backward_kinds_differ_a_little)
 {
     tern_config c = small_config();
     c.steps = 8;
-    double loss[2];
-    for (int kind = 0; kind < 2; kind++) {
-        c.backward = kind ? TERN_BACKWARD_INT16 : TERN_BACKWARD_FLOAT32;
-        const char *run = in_dir(kind ? "int16" : "float32");
+    static const char *const names[] = {"float32", "int16", "int8"};
+    double loss[3];
+    for (int kind = 0; kind < 3; kind++) {
+        c.backward = (tern_backward)kind;
+        const char *run = in_dir(names[kind]);
         train(&c, run);
         char path[TERN_PATH_MAX];
         tern_checkpoint *saved;
@@ -93,9 +94,10 @@ Test(trainer, backward_kinds_differ_a_little)
         loss[kind] = tern_checkpoint_state(saved)->val;
         tern_checkpoint_close(saved);
     }
-    cr_expect(loss[0] != loss[1]);
+    cr_expect(loss[0] != loss[1] && loss[0] != loss[2] && loss[1] != loss[2]);
     cr_expect(lt(dbl, fabs(loss[0] - loss[1]), 0.02));
-    cr_log_info("float32 %.6f, int16 %.6f", loss[0], loss[1]);
+    cr_expect(lt(dbl, fabs(loss[0] - loss[2]), 0.03));
+    cr_log_info("float32 %.6f, int16 %.6f, int8 %.6f", loss[0], loss[1], loss[2]);
 }
 
 /* One thread and the best kernels, then two threads and plain C: still the same. */
