@@ -6,15 +6,31 @@
 #include <sched.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "kernels/cpu.h"
+
+static bool same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev &&
+           x.st_ino == y.st_ino;
+}
 
 void tern_short_waits(char **argv)
 {
     static const char SPINS[] = "10000"; /* of a pause instruction each */
     if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY")) return;
     if (setenv("GOMP_SPINCOUNT", SPINS, 1) != 0) return;
+    /* By its path, so that ps and top show our name and not "exe"; a program that has
+     * been moved or replaced since has none any more. */
+    char path[4096];
+    const ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (n > 0) {
+        path[n] = '\0';
+        if (same_file(path, "/proc/self/exe")) execv(path, argv);
+    }
     execv("/proc/self/exe", argv);
 }
 
