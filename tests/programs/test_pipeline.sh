@@ -15,9 +15,9 @@ expect 1 "already holds a run" -- "$TERN" train small.yaml --data corpus.h5 --ou
 expect 2 "--stop-at" -- "$TERN" train small.yaml --data corpus.h5 --out b --stop-at 0
 expect 0 "train --resume b" -- "$TERN" train small.yaml --data corpus.h5 --out b --stop-at 17
 ls b/checkpoints/step-00000017.h5 >/dev/null || fail "--stop-at 17 saved no step 17"
-"$TERN" train --resume b --threads 1 &
+"$TERN" train --resume b --threads 1 2>resumed.txt &
 pid=$!
-sleep 0.3
+for i in $(seq 1 1200); do grep -q "^run:" resumed.txt && break; sleep 0.05; done
 kill -TERM $pid 2>/dev/null || true
 wait $pid && code=0 || code=$?
 [ "$code" = 0 ] || [ "$code" = 1 ] || fail "SIGTERM: exit $code"
