@@ -400,7 +400,7 @@ static size_t spin(size_t steps, int32_t *sum)
     TERN_UNROLLED (i, CHAINS) word[i] = _mm256_setzero_si256();
     for (size_t s = 0; s < steps; s++) {
         TERN_UNROLLED (i, CHAINS) {
-            __asm__ volatile("" : "+x"(q)); /* no product is like another */
+            TERN_OPAQUE(q); /* no product is like another */
             word[i] = _mm256_add_epi16(word[i], _mm256_maddubs_epi16(u, q));
         }
     }

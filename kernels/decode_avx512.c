@@ -88,7 +88,7 @@ static size_t spin(size_t steps, int32_t *sum)
     TERN_UNROLLED (i, CHAINS) word[i] = _mm512_setzero_si512();
     for (size_t s = 0; s < steps; s++) {
         TERN_UNROLLED (i, CHAINS) {
-            __asm__ volatile("" : "+v"(q)); /* no product is like another */
+            TERN_OPAQUE(q); /* no product is like another */
             word[i] = _mm512_dpbusd_epi32(word[i], u, q);
         }
     }
