@@ -402,9 +402,10 @@ static size_t spin(size_t steps, int32_t *sum)
         TERN_UNROLLED (i, CHAINS) {
             TERN_OPAQUE(q); /* no product is like another */
             word[i] = _mm256_add_epi16(word[i], _mm256_maddubs_epi16(u, q));
+            TERN_OPAQUE(word[i]); /* nor is a register moved */
         }
     }
-    __m256i all = word[0];
+    __m256i all = _mm256_setzero_si256();
     TERN_UNROLLED (i, CHAINS) all = _mm256_xor_si256(all, word[i]);
     *sum = _mm256_extract_epi32(all, 0);
     return steps * CHAINS * 32;

@@ -90,9 +90,10 @@ static size_t spin(size_t steps, int32_t *sum)
         TERN_UNROLLED (i, CHAINS) {
             TERN_OPAQUE(q); /* no product is like another */
             word[i] = _mm512_dpbusd_epi32(word[i], u, q);
+            TERN_OPAQUE(word[i]); /* nor is a register moved */
         }
     }
-    __m512i all = word[0];
+    __m512i all = _mm512_setzero_si512();
     TERN_UNROLLED (i, CHAINS) all = _mm512_xor_si512(all, word[i]);
     *sum = _mm_cvtsi128_si32(_mm512_castsi512_si128(all));
     return steps * CHAINS * 64;
