@@ -63,8 +63,10 @@ typedef struct tern_decode_kernels {
 } tern_decode_kernels;
 
 extern const tern_decode_kernels tern_decode_scalar;
-extern const tern_decode_kernels tern_decode_avx2;   /* x86-64 only */
-extern const tern_decode_kernels tern_decode_avx512; /* x86-64 only */
+extern const tern_decode_kernels tern_decode_avx2;    /* x86-64 only */
+extern const tern_decode_kernels tern_decode_avx512;  /* x86-64 only */
+extern const tern_decode_kernels tern_decode_neon;    /* AArch64 only */
+extern const tern_decode_kernels tern_decode_neondot; /* AArch64 only */
 
 /* The table in use: scalar until tern_decode_kernels_use() says otherwise. */
 extern const tern_decode_kernels *tern_decode_active;
