@@ -133,6 +133,8 @@ Test(head_q8, extreme_codes)
     for (int m = 1; m <= 4; m++) {
         check((size_t)m, 3, 160, 1);
         check((size_t)m, 3, 160, -1);
+        check((size_t)m, 3, 416, 1); /* more than eight blocks */
+        check((size_t)m, 3, 416, -1);
     }
 }
 
