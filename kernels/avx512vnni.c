@@ -188,6 +188,7 @@ TERN_INLINE void few_group(const tern_matmul_block *b, size_t row, size_t panel,
             TERN_UNROLLED (r, rows) {
                 const __m512i x = broadcast4(q + (size_t)r * b->stride + 4 * j);
                 sum[r][j % chains] = _mm512_dpbusd_epi32(sum[r][j % chains], u, x);
+                TERN_OPAQUE(sum[r][j % chains]); /* stay in that register */
             }
         }
     }
