@@ -1,4 +1,16 @@
-/* avx512vnni.c - the integer kernels for 512-bit registers with vpdpbusd. */
+/* avx512vnni.c - the integer kernels for 512-bit registers with vpdpbusd.
+ *
+ * The product's blocking for many rows (below is its arithmetic):
+ *
+ *      q, rows x columns       four panels, unpacked: a       y, rows x outputs
+ *     +-----+-----+--          register has 16 rows x 4      +------+------+--
+ *     | 6 x 1024  |    x       | p0 p1 p2 p3 | j = 0    =    | 6x64 |      |
+ *     |-----+-----+--          | p0 p1 p2 p3 | j = 1         |------|      |
+ *     |   .. 192  |              .. 64 tiles: 64 KiB         |      |      |
+ *     +-----+-----+--                                        +------+------+--
+ *
+ * Six rows have 24 sums in registers; the buffer stays in the second-level cache while
+ * 192 rows meet it. */
 #include <immintrin.h>
 #include <string.h>
 

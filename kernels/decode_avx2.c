@@ -1,4 +1,17 @@
-/* decode_avx2.c - the runtime's kernels for 256-bit registers. */
+/* decode_avx2.c - the runtime's kernels for 256-bit registers.
+ *
+ *     few rows     a panel is read once, tile by tile, for all of one to three rows:
+ *
+ *                     q 0 | x | tile 0 | tile 1 | .. 8 |  ->  16-bit sums, u and 4 u
+ *                     q 1 | x |   the same             |      of each row: folded to 32
+ *                                                             bits, then the next 8
+ *
+ *     8-bit heads  avx_q8.h has the drawing
+ *     blocks       32 codes, a byte each, to the words of one row in two tiles:
+ *
+ *                     | u0 - u3 | u4 - u7 | u8 - u11 | u12 - u15 |  twice
+ *                       << 0      << 2      << 4       << 6         ored: 4 bytes
+ */
 #include <immintrin.h>
 #include <stdbool.h>
 #include <string.h>

@@ -26,8 +26,8 @@ enum {
 
 /* Rows of activations times rows of Q8_0 weights (formats/blocks.c draws the block):
  *
- *     y[i][j] = sum over blocks b of (e[i][b] d[j][b]) * (sum_k q[i][32b + k] w[j][32b
- * + k])
+ *     y[i][j] = sum over blocks b of
+ *                   (e[i][b] d[j][b]) * (sum_k q[i][32b + k] w[j][32b + k])
  *
  * The sums inside a block are integers, four products to each of 8 lanes (k in lane
  * k / 4); lanes become float and are multiplied and added with one fused multiply-add

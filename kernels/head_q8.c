@@ -1,4 +1,13 @@
-/* head_q8.c - see head_q8.h. */
+/* head_q8.c - see head_q8.h.
+ *
+ *      x                    w, in the file's blocks      y
+ *     +-----------+        +--------------+             +---------+--
+ *     | 32 rows   |   x    | 64 rows      |       =     | 32 x 64 |
+ *     |-----------|        |--------------| next        |---------|
+ *     | 32 rows   |          ..                         |         |
+ *
+ * 64 rows of w, which are read from memory once, stay in the second-level cache while
+ * all rows of x meet them, 32 at a time in the first. */
 #include "kernels/head_q8.h"
 
 #include <assert.h>

@@ -1,6 +1,16 @@
 /* neon.c - the integer kernels for the 128-bit registers that every AArch64 has (4
  * floats, 16 bytes). Where the CPU has the dot product as well, neondot.c replaces the
- * product. */
+ * product.
+ *
+ * The product's blocking, whose arithmetic stands below:
+ *
+ *      q, rows x columns       a panel: 16 rows of W       y, rows x outputs
+ *     +----------------+       +------+------+--          +------+--
+ *     | 2 rows         |   x   | tile | tile |      =     | 2x16 |
+ *     |   .. 192       |       +------+------+--          |      |
+ *     +----------------+       a tile: 4 registers        +------+--
+ *
+ * Two rows share the unpacking of a tile; 192 rows meet a panel before the next. */
 #include <arm_neon.h>
 #include <string.h>
 
