@@ -7,6 +7,7 @@
 #ifndef TERN_KERNELS_DECODE_KERNELS_H
 #define TERN_KERNELS_DECODE_KERNELS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,6 +41,7 @@ typedef struct tern_q8_dots {
     size_t n;
     float *y; /* (m, ldy) */
     size_t ldy;
+    bool near; /* w is probably in a cache; does not show in the result */
 } tern_q8_dots;
 
 /* A row of blocks into row r < 16 of a panel, whose other rows stay as they are.
