@@ -12,13 +12,12 @@
  * keys (for s) or d (for o): both are products of small matrices in registers, if K is
  * transposed, 64 keys at a time, as a cache holds them already:
  *
- *                keys j -->            64      64      64
- *     q tile        K^T panel       +-------+-------+-------+     scores of a tile of
- *     (64, D)   x   (D, 64)     =   |///////|///////|//\    |     query rows, in
- * scratch;
- *                                   |///////|///////|////\  |     beyond the diagonal
- *                                   +-------+-------+-------+     nothing is read
- *                                   '---- limit ----'-slope-'
+ *                keys j -->          64      64      64
+ *     q tile       K^T panel       +-------+-------+-------+   scores of a tile of
+ *     (64, D)   x  (D, 64)     =   |///////|///////|//\    |   query rows, in scratch;
+ *                                  |///////|///////|////\  |   beyond the diagonal
+ *                                  +-------+-------+-------+   nothing is read
+ *                                  '---- limit ----'-slope-'
  *
  * Every row of a tile sees the first `limit` keys; row r sees slope * r more. slope is
  * 1 when the rows of a tile are successive queries of one head, and 0 when they are the
@@ -28,8 +27,8 @@
  *
  *     delta_i = do_i . o_i  (lanes)      dp_ij = do_i . v_j (over d)
  *     ds_ij   = scale * p_ij (dp_ij - delta_i)
- *     dq_i += ds_ij k_j (over j)   dk_j += ds_ij q_i   dv_j += p_ij do_i (over the
- * query heads of j's head, then i)
+ *     dq_i += ds_ij k_j  (over j)
+ *     dk_j += ds_ij q_i,  dv_j += p_ij do_i  (over the query heads of j's head, then i)
  *
  * One thread does one key head of one sequence, so dk and dv need no other thread.
  */

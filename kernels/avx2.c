@@ -1,4 +1,18 @@
-/* avx2.c - the integer kernels for 256-bit registers (8 floats, 32 bytes). */
+/* avx2.c - the integer kernels for 256-bit registers (8 floats, 32 bytes).
+ *
+ * The product's blocking (below is its arithmetic):
+ *
+ *      q, rows x columns        a panel: 16 rows of W         y, rows x outputs
+ *     +-----------------+       +------+------+--             +----+----+--
+ *     | 4 rows          |       | tile | tile |               |4x16|    |
+ *     |-----------------|   x   +------+------+--      =      |----|    |
+ *     | 4 rows          |       two registers of              |4x16|    |
+ *     |   .. 192        |       8 rows x 4 codes              |    |    |
+ *     +-----------------+                                     +----+----+--
+ *
+ * Four rows have eight sums in registers and share the unpacking of a tile; the panel,
+ * some KB, stays in the first-level cache while 192 rows meet it, and these in the
+ * second while all panels pass. */
 #include <immintrin.h>
 #include <math.h>
 #include <string.h>

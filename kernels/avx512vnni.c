@@ -1,4 +1,16 @@
-/* avx512vnni.c - the integer kernels for 512-bit registers with vpdpbusd. */
+/* avx512vnni.c - the integer kernels for 512-bit registers with vpdpbusd.
+ *
+ * The product's blocking for many rows (below is its arithmetic):
+ *
+ *      q, rows x columns       four panels, unpacked: a       y, rows x outputs
+ *     +-----+-----+--          register has 16 rows x 4      +------+------+--
+ *     | 6 x 1024  |    x       | p0 p1 p2 p3 | j = 0    =    | 6x64 |      |
+ *     |-----+-----+--          | p0 p1 p2 p3 | j = 1         |------|      |
+ *     |   .. 192  |              .. 64 tiles: 64 KiB         |      |      |
+ *     +-----+-----+--                                        +------+------+--
+ *
+ * Six rows have 24 sums in registers; the buffer stays in the second-level cache while
+ * 192 rows meet it. */
 #include <immintrin.h>
 #include <string.h>
 
@@ -188,6 +200,7 @@ TERN_INLINE void few_group(const tern_matmul_block *b, size_t row, size_t panel,
             TERN_UNROLLED (r, rows) {
                 const __m512i x = broadcast4(q + (size_t)r * b->stride + 4 * j);
                 sum[r][j % chains] = _mm512_dpbusd_epi32(sum[r][j % chains], u, x);
+                TERN_OPAQUE(sum[r][j % chains]); /* stay in that register */
             }
         }
     }

@@ -1,9 +1,23 @@
-/* decode_avx2.c - the runtime's kernels for 256-bit registers. */
+/* decode_avx2.c - the runtime's kernels for 256-bit registers.
+ *
+ *     few rows     a panel is read once, tile by tile, for all of one to three rows:
+ *
+ *                     q 0 | x | tile 0 | tile 1 | .. 8 |  ->  16-bit sums, u and 4 u
+ *                     q 1 | x |   the same             |      of each row: folded to 32
+ *                                                             bits, then the next 8
+ *
+ *     8-bit heads  avx_q8.h has the drawing
+ *     blocks       32 codes, a byte each, to the words of one row in two tiles:
+ *
+ *                     | u0 - u3 | u4 - u7 | u8 - u11 | u12 - u15 |  twice
+ *                       << 0      << 2      << 4       << 6         ored: 4 bytes
+ */
 #include <immintrin.h>
 #include <stdbool.h>
 #include <string.h>
 
 #include "base/half.h"
+#include "kernels/avx_q8.h"
 #include "kernels/decode_kernels.h"
 #include "kernels/unroll.h"
 
@@ -139,89 +153,15 @@ static void few(const tern_matmul_block *b)
 
 /* --- 8-bit heads --- */
 
-static inline float block_scale(const uint8_t *w)
+/* Pairs are at most 2 * 128 * 127 in size and fit 16 bits. */
+static inline __m256i products(__m256i size, __m256i q)
 {
-    uint16_t bits;
-    memcpy(&bits, w, sizeof bits);
-    return _cvtsh_ss(bits);
-}
-
-/* The lanes of a sum: l += l + 4, + 2, + 1. */
-static inline float lane_sum(__m256 lane)
-{
-    const __m128 s4 =
-        _mm_add_ps(_mm256_castps256_ps128(lane), _mm256_extractf128_ps(lane, 1));
-    const __m128 s2 = _mm_add_ps(s4, _mm_movehl_ps(s4, s4));
-    return _mm_cvtss_f32(_mm_add_ss(s2, _mm_movehdup_ps(s2)));
-}
-
-/* rows <= 4 rows of activations with one row of weights. |w| is the unsigned operand of
- * vpmaddubsw and q takes w's sign: pairs are at most 2 * 128 * 127 and fit 16 bits. */
-TERN_INLINE void q8_rows(const tern_q8_dots *d, size_t i, const uint8_t *w, float *y,
-                         int rows)
-{
-    const size_t blocks = d->cols / TERN_Q8_BLOCK;
-    const __m256i ones = _mm256_set1_epi16(1);
-    const int8_t *q = d->q + i * d->cols;
-    const float *e = d->e + i * blocks;
-    __m256 lane[4];
-    TERN_UNROLLED (r, rows) lane[r] = _mm256_setzero_ps();
-    for (size_t b = 0; b < blocks; b++, w += TERN_Q8_BYTES) {
-        const __m256i v = _mm256_loadu_si256((const void *)(w + 2));
-        const __m256i size = _mm256_abs_epi8(v);
-        const __m128 scale = _mm_set_ss(block_scale(w));
-        TERN_UNROLLED (r, rows) {
-            const int8_t *x = q + (size_t)r * d->cols + b * TERN_Q8_BLOCK;
-            const __m256i signedly =
-                _mm256_sign_epi8(_mm256_loadu_si256((const void *)x), v);
-            const __m256i sum =
-                _mm256_madd_epi16(_mm256_maddubs_epi16(size, signedly), ones);
-            const __m128 f = _mm_mul_ss(scale, _mm_load_ss(e + (size_t)r * blocks + b));
-            lane[r] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), _mm256_broadcastss_ps(f),
-                                      lane[r]);
-        }
-    }
-    TERN_UNROLLED (r, rows) y[(size_t)r * d->ldy] = lane_sum(lane[r]);
-}
-
-/* One row of activations with four rows of weights, whose sums do not wait for each
- * other. */
-TERN_INLINE void q8_four(const tern_q8_dots *d, const uint8_t *w, size_t bytes,
-                         float *y)
-{
-    const size_t blocks = d->cols / TERN_Q8_BLOCK;
-    const __m256i ones = _mm256_set1_epi16(1);
-    __m256 lane[4];
-    TERN_UNROLLED (r, 4) lane[r] = _mm256_setzero_ps();
-    for (size_t b = 0; b < blocks; b++, w += TERN_Q8_BYTES) {
-        const __m256i x = _mm256_loadu_si256((const void *)(d->q + b * TERN_Q8_BLOCK));
-        const __m128 e = _mm_load_ss(d->e + b);
-        TERN_UNROLLED (r, 4) {
-            const uint8_t *row = w + (size_t)r * bytes;
-            const __m256i v = _mm256_loadu_si256((const void *)(row + 2));
-            const __m256i sum = _mm256_madd_epi16(
-                _mm256_maddubs_epi16(_mm256_abs_epi8(v), _mm256_sign_epi8(x, v)), ones);
-            const __m128 f = _mm_mul_ss(_mm_set_ss(block_scale(row)), e);
-            lane[r] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), _mm256_broadcastss_ps(f),
-                                      lane[r]);
-        }
-    }
-    TERN_UNROLLED (r, 4) y[r] = lane_sum(lane[r]);
+    return _mm256_madd_epi16(_mm256_maddubs_epi16(size, q), _mm256_set1_epi16(1));
 }
 
 static void q8_dots(const tern_q8_dots *d)
 {
-    const size_t bytes = d->cols / TERN_Q8_BLOCK * TERN_Q8_BYTES;
-    const uint8_t *w = d->w;
-    size_t j = 0;
-    for (; d->m == 1 && j + 4 <= d->n; j += 4, w += 4 * bytes)
-        q8_four(d, w, bytes, d->y + j);
-    for (; j < d->n; j++, w += bytes) {
-        size_t i = 0;
-        for (; i + 4 <= d->m; i += 4) q8_rows(d, i, w, d->y + i * d->ldy + j, 4);
-        if (i + 2 <= d->m) q8_rows(d, i, w, d->y + i * d->ldy + j, 2), i += 2;
-        if (i < d->m) q8_rows(d, i, w, d->y + i * d->ldy + j, 1);
-    }
+    avx_q8_dots(d, products);
 }
 
 /* --- blocks to panels --- */
@@ -400,11 +340,12 @@ static size_t spin(size_t steps, int32_t *sum)
     TERN_UNROLLED (i, CHAINS) word[i] = _mm256_setzero_si256();
     for (size_t s = 0; s < steps; s++) {
         TERN_UNROLLED (i, CHAINS) {
-            __asm__ volatile("" : "+x"(q)); /* no product is like another */
+            TERN_OPAQUE(q); /* no product is like another */
             word[i] = _mm256_add_epi16(word[i], _mm256_maddubs_epi16(u, q));
+            TERN_OPAQUE(word[i]); /* nor is a register moved */
         }
     }
-    __m256i all = word[0];
+    __m256i all = _mm256_setzero_si256();
     TERN_UNROLLED (i, CHAINS) all = _mm256_xor_si256(all, word[i]);
     *sum = _mm256_extract_epi32(all, 0);
     return steps * CHAINS * 32;

@@ -9,6 +9,9 @@ void tern_decode_kernels_use(tern_level l)
 #if defined(__x86_64__)
     if (l == TERN_LEVEL_AVX2) tern_decode_active = &tern_decode_avx2;
     if (l == TERN_LEVEL_AVX512VNNI) tern_decode_active = &tern_decode_avx512;
+#elif defined(__aarch64__)
+    if (l == TERN_LEVEL_NEON) tern_decode_active = &tern_decode_neon;
+    if (l == TERN_LEVEL_NEONDOT) tern_decode_active = &tern_decode_neondot;
 #endif
     (void)l;
 }

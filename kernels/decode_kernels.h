@@ -7,6 +7,7 @@
 #ifndef TERN_KERNELS_DECODE_KERNELS_H
 #define TERN_KERNELS_DECODE_KERNELS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,8 +27,8 @@ enum {
 
 /* Rows of activations times rows of Q8_0 weights (formats/blocks.c draws the block):
  *
- *     y[i][j] = sum over blocks b of (e[i][b] d[j][b]) * (sum_k q[i][32b + k] w[j][32b
- * + k])
+ *     y[i][j] = sum over blocks b of
+ *                   (e[i][b] d[j][b]) * (sum_k q[i][32b + k] w[j][32b + k])
  *
  * The sums inside a block are integers, four products to each of 8 lanes (k in lane
  * k / 4); lanes become float and are multiplied and added with one fused multiply-add
@@ -40,6 +41,7 @@ typedef struct tern_q8_dots {
     size_t n;
     float *y; /* (m, ldy) */
     size_t ldy;
+    bool near; /* w is probably in a cache; does not show in the result */
 } tern_q8_dots;
 
 /* A row of blocks into row r < 16 of a panel, whose other rows stay as they are.
@@ -63,8 +65,10 @@ typedef struct tern_decode_kernels {
 } tern_decode_kernels;
 
 extern const tern_decode_kernels tern_decode_scalar;
-extern const tern_decode_kernels tern_decode_avx2;   /* x86-64 only */
-extern const tern_decode_kernels tern_decode_avx512; /* x86-64 only */
+extern const tern_decode_kernels tern_decode_avx2;    /* x86-64 only */
+extern const tern_decode_kernels tern_decode_avx512;  /* x86-64 only */
+extern const tern_decode_kernels tern_decode_neon;    /* AArch64 only */
+extern const tern_decode_kernels tern_decode_neondot; /* AArch64 only */
 
 /* The table in use: scalar until tern_decode_kernels_use() says otherwise. */
 extern const tern_decode_kernels *tern_decode_active;

@@ -7,7 +7,6 @@
 #include "base/half.h"
 #include "kernels/decode_kernels.h"
 
-/* Also where a level has a product but none of these kernels. */
 static void few(const tern_matmul_block *b)
 {
     tern_kernels_active->matmul(b);

@@ -3,6 +3,13 @@
  * Both kinds of product hold a block of the result in registers (its size is the
  * level's: CHAIN_ROWS ... DOT_COLS) and run through the common dimension once. The
  * order inside each sum does not depend on the block, so neither do the bits.
+ *
+ *     chain   a, rows           b, k x n                    dots   x, rows    w, rows
+ *             | a0 a1 .. |  x   p 0 | 16 | 16 | ..                 | 16 | ..  | 16 | ..
+ *             | a0 a1 .. |        1 | 16 | 16 | ..                 | 16 | ..  | 16 | ..
+ *
+ *             a number of a, broadcast, meets              16 of x meet 16 of w: lanes
+ *             registers of b: lanes are columns            are summed in the end
  */
 
 /* Columns [j, j + 16 * vecs) of rows [i, i + rows) of a chain product; c lanes of the

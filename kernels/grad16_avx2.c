@@ -1,4 +1,10 @@
-/* grad16_avx2.c - the integer backward for 256-bit registers with vpmaddwd. */
+/* grad16_avx2.c - the integer backward for 256-bit registers with vpmaddwd.
+ *
+ *     six rows of a      16 of a strip's 64 columns      12 sums in registers
+ *     | k0 k1 | ..    x  | 8 pairs | 8 pairs |     ->    | 8 | 8 |  6 times
+ *
+ * A strip (grad16_kernels.h) is walked four times, 16 columns at a time; a pair of a
+ * row, broadcast, meets two registers of pairs. */
 #include <immintrin.h>
 #include <string.h>
 

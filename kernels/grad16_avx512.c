@@ -1,4 +1,10 @@
-/* grad16_avx512.c - the integer backward for 512-bit registers with vpdpwssd. */
+/* grad16_avx512.c - the integer backward for 512-bit registers with vpdpwssd.
+ *
+ *     six rows of a      all 64 columns of a strip              24 sums in registers
+ *     | k0 k1 | ..    x  | 16 pairs | 16 | 16 | 16 pairs |  ->  | 16 | 16 | 16 | 16 |
+ *
+ * A pair of a row, broadcast, meets the four registers of the strip (grad16_kernels.h)
+ * that were loaded for six rows. */
 #include <immintrin.h>
 #include <string.h>
 

@@ -1,4 +1,9 @@
-/* grad16_neon.c - the integer backward in AArch64's Advanced SIMD with smlal. */
+/* grad16_neon.c - the integer backward in AArch64's Advanced SIMD with smlal.
+ *
+ *     four rows of a         16 of a strip's 64 columns        16 sums in registers
+ *     | k0 k1 .. k7 |    x   | k0 of 8 | k0 of 8 |       ->    | 4 | 4 | 4 | 4 |
+ *       one register         | k1 of 8 | k1 of 8 | by ld2        4 times
+ */
 #include <arm_neon.h>
 
 #include "kernels/grad16_kernels.h"

@@ -1,4 +1,13 @@
-/* head_q8.c - see head_q8.h. */
+/* head_q8.c - see head_q8.h.
+ *
+ *      x                    w, in the file's blocks      y
+ *     +-----------+        +--------------+             +---------+--
+ *     | 32 rows   |   x    | 64 rows      |       =     | 32 x 64 |
+ *     |-----------|        |--------------| next        |---------|
+ *     | 32 rows   |          ..                         |         |
+ *
+ * 64 rows of w, which are read from memory once, stay in the second-level cache while
+ * all rows of x meet them, 32 at a time in the first. */
 #include "kernels/head_q8.h"
 
 #include <assert.h>
@@ -9,7 +18,8 @@
 enum {
     X_ROWS = 32, /* rows of activations that meet a block of weights in cache */
     W_ROWS = 64,
-    SERIAL = 1 << 16 /* multiplications: below this one thread does it */
+    NEAR_BYTES = 4 << 20, /* of a thread, that a cache may hold until the next token */
+    SERIAL = 1 << 16      /* multiplications: below this one thread does it */
 };
 
 void tern_q8_quantize_row(const float *x, size_t r, tern_q8_rows *out)
@@ -42,6 +52,7 @@ void tern_q8_matmul_part(const tern_q8_rows *x, const uint8_t *w, float *y, size
                 .n = end - j < W_ROWS ? end - j : W_ROWS,
                 .y = y + i * ldy + j,
                 .ldy = ldy,
+                .near = (end - first) * bytes <= NEAR_BYTES,
             });
 }
 

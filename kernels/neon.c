@@ -1,6 +1,16 @@
 /* neon.c - the integer kernels for the 128-bit registers that every AArch64 has (4
  * floats, 16 bytes). Where the CPU has the dot product as well, neondot.c replaces the
- * product. */
+ * product.
+ *
+ * The product's blocking, whose arithmetic stands below:
+ *
+ *      q, rows x columns       a panel: 16 rows of W       y, rows x outputs
+ *     +----------------+       +------+------+--          +------+--
+ *     | 2 rows         |   x   | tile | tile |      =     | 2x16 |
+ *     |   .. 192       |       +------+------+--          |      |
+ *     +----------------+       a tile: 4 registers        +------+--
+ *
+ * Two rows share the unpacking of a tile; 192 rows meet a panel before the next. */
 #include <arm_neon.h>
 #include <string.h>
 
@@ -81,17 +91,12 @@ static inline int32x4_t signs(const float *x, float32x4_t half)
 /* The 4 bytes of one row of a tile, from 16 weights. */
 static inline void pack_word(const float *x, float32x4_t half, uint8_t *word)
 {
-    static const int8_t shifts[16] = {0, 0, 0, 0, 2, 2, 2, 2, 4, 4, 4, 4, 6, 6, 6, 6};
     const int16x8_t low =
         vcombine_s16(vmovn_s32(signs(x, half)), vmovn_s32(signs(x + 4, half)));
     const int16x8_t high =
         vcombine_s16(vmovn_s32(signs(x + 8, half)), vmovn_s32(signs(x + 12, half)));
     const int8x16_t t = vcombine_s8(vmovn_s16(low), vmovn_s16(high));
-    const uint8x16_t u =
-        vshlq_u8(vreinterpretq_u8_s8(vaddq_s8(t, vdupq_n_s8(1))), vld1q_s8(shifts));
-    const uint8x8_t both = vorr_u8(vget_low_u8(u), vget_high_u8(u));
-    const uint64_t eight = vget_lane_u64(vreinterpret_u64_u8(both), 0);
-    const uint32_t four = (uint32_t)(eight | eight >> 32);
+    const uint32_t four = neon_word(vreinterpretq_u8_s8(vaddq_s8(t, vdupq_n_s8(1))));
     memcpy(word, &four, sizeof four);
 }
 
@@ -143,7 +148,7 @@ static void expand(const uint8_t *tiles, size_t r, size_t cols, float *t)
  * activations broadcast and add the products to 16 sums of 16 bits, one for each code.
  * With u in 0..2 and q in -128..127 a product lies in -256..254, so 128 of them can be
  * added in 16 bits; 31 tiles are 124. Then each row's four sums are added into 32. */
-enum { ROW_CHUNK = 192, GROUP = 2, SHORT_SUM_TILES = 31 };
+enum { ROW_CHUNK = 192, GROUP = 2, SHORT_SUM_TILES = 31, ONE_ROW_TILES = 16 };
 
 static inline int8x16_t broadcast4(const int8_t *q)
 {
@@ -172,6 +177,12 @@ TERN_INLINE void short_step(const int8_t *q, size_t stride, const uint8_t *tile,
     }
 }
 
+/* The sums of a quarter: each row's four of 16 bits become one of 32. */
+static inline int32x4_t widened(const int16x8_t words[2])
+{
+    return vpaddq_s32(vpaddlq_s16(words[0]), vpaddlq_s16(words[1]));
+}
+
 TERN_INLINE void short_sums(const int8_t *q, size_t stride, const uint8_t *tile,
                             size_t tiles, int rows, int32x4_t sum[][QUARTERS])
 {
@@ -181,11 +192,8 @@ TERN_INLINE void short_sums(const int8_t *q, size_t stride, const uint8_t *tile,
     for (size_t c = 0; c < tiles; c++, q += TERN_TILE_COLS, tile += TERN_TILE_BYTES)
         short_step(q, stride, tile, rows, words);
     TERN_UNROLLED (r, rows)
-        TERN_UNROLLED (g, QUARTERS) {
-            const int32x4_t low = vpaddlq_s16(words[r][2 * g]);
-            const int32x4_t high = vpaddlq_s16(words[r][2 * g + 1]);
-            sum[r][g] = vaddq_s32(sum[r][g], vpaddq_s32(low, high));
-        }
+        TERN_UNROLLED (g, QUARTERS)
+            sum[r][g] = vaddq_s32(sum[r][g], widened(words[r] + 2 * g));
 }
 
 TERN_INLINE void group(const tern_matmul_block *b, size_t row, size_t panel, int rows)
@@ -203,6 +211,67 @@ TERN_INLINE void group(const tern_matmul_block *b, size_t row, size_t panel, int
     TERN_UNROLLED (r, rows) neon_finish(b, row + (size_t)r, panel, sum[r]);
 }
 
+/* --- one row (decode) ---
+ *
+ * Unpacking serves one row only, so codes are masked where they stand, with one shift
+ * instead of three:
+ *
+ *     a byte    | u3 | u2 | u1 | u0 |        t & 3          u of j = 0
+ *                7  6 5  4 3  2 1  0         t & 12       4 u of j = 1
+ *                                            (t >> 4) & 3   u of j = 2
+ *                                            (t >> 4) & 12  4 u of j = 3
+ *
+ * The 4 u have 16-bit sums of their own, whose two products a tile are at most 8 * 128
+ * in size: 16 tiles fit, at worst -32768. They are divided by 4 at the end, exactly. */
+
+/* One tile: words[0] of u, words[1] of 4 u, as in short_step(). One quarter after the
+ * other: gcc would unpack all of them first, which needs more registers than there are.
+ */
+TERN_INLINE void one_row_step(const int8_t *q, const uint8_t *tile,
+                              int16x8_t words[2][2 * QUARTERS])
+{
+    const uint8x16_t low = vdupq_n_u8(3), high = vdupq_n_u8(3 << 2);
+    int32x4_t four = vreinterpretq_s32_s8(vld1q_s8(q));
+    TERN_OPAQUE(four); /* one load, not four */
+    const int8x16_t x[4] = {vreinterpretq_s8_s32(vdupq_laneq_s32(four, 0)),
+                            vreinterpretq_s8_s32(vdupq_laneq_s32(four, 1)),
+                            vreinterpretq_s8_s32(vdupq_laneq_s32(four, 2)),
+                            vreinterpretq_s8_s32(vdupq_laneq_s32(four, 3))};
+    TERN_UNROLLED (g, QUARTERS) {
+        uint8x16_t t = vld1q_u8(tile + 16 * g);
+        TERN_OPAQUE(t);
+        const uint8x16_t s = vshrq_n_u8(t, 4);
+        TERN_UNROLLED (j, 4) {
+            const uint8x16_t from = j < 2 ? t : s, mask = j % 2 ? high : low;
+            const int8x16_t u = vreinterpretq_s8_u8(vandq_u8(from, mask));
+            int16x8_t *w = words[j % 2] + 2 * g;
+            w[0] = vmlal_s8(w[0], vget_low_s8(u), vget_low_s8(x[j]));
+            w[1] = vmlal_high_s8(w[1], u, x[j]);
+        }
+        TERN_OPAQUE(words[1][2 * g]);
+    }
+}
+
+static void one_row(const tern_matmul_block *b, size_t row, size_t panel)
+{
+    int32x4_t sum[QUARTERS];
+    TERN_UNROLLED (g, QUARTERS) sum[g] = vdupq_n_s32(-b->sum[row]);
+    const int8_t *q = b->q + row * b->stride;
+    const uint8_t *tile = b->codes + panel * b->tiles * TERN_TILE_BYTES;
+    for (size_t left = b->tiles, n; left > 0; left -= n) {
+        int16x8_t words[2][2 * QUARTERS];
+        TERN_UNROLLED (i, 2 * QUARTERS) words[0][i] = words[1][i] = vdupq_n_s16(0);
+        n = left < ONE_ROW_TILES ? left : ONE_ROW_TILES;
+        for (size_t c = 0; c < n; c++, q += TERN_TILE_COLS, tile += TERN_TILE_BYTES)
+            one_row_step(q, tile, words);
+        TERN_UNROLLED (g, QUARTERS) {
+            sum[g] = vaddq_s32(sum[g], widened(words[0] + 2 * g));
+            sum[g] = vsraq_n_s32(sum[g], widened(words[1] + 2 * g), 2);
+        }
+    }
+    neon_finish(b, row, panel, sum);
+}
+
 static void matmul(const tern_matmul_block *b)
 {
     const size_t panels = (b->outputs + TERN_PANEL_ROWS - 1) / TERN_PANEL_ROWS;
@@ -213,7 +282,7 @@ static void matmul(const tern_matmul_block *b)
         for (size_t p = 0; p < panels; p++) {
             size_t row = row0;
             for (; row + GROUP <= end; row += GROUP) group(b, row, p, GROUP);
-            if (row < end) group(b, row, p, 1);
+            if (row < end) one_row(b, row, p);
         }
     }
 }

@@ -40,6 +40,16 @@ static inline int8x16_t neon_unpacked(uint8x16_t quarter, int j)
     }
 }
 
+/* 16 codes to the 4 bytes of their row of a tile: code 4j + b to bits 2j of byte b. */
+static inline uint32_t neon_word(uint8x16_t u)
+{
+    static const int8_t places[16] = {0, 0, 0, 0, 2, 2, 2, 2, 4, 4, 4, 4, 6, 6, 6, 6};
+    const uint8x16_t v = vshlq_u8(u, vld1q_s8(places));
+    const uint8x8_t both = vorr_u8(vget_low_u8(v), vget_high_u8(v));
+    const uint64_t eight = vget_lane_u64(vreinterpret_u64_u8(both), 0);
+    return (uint32_t)(eight | eight >> 32);
+}
+
 /* y = sum * (gamma / s) (+ add) for the outputs of a panel that exist; sum q is
  * subtracted already. */
 static inline void neon_finish(const tern_matmul_block *b, size_t row, size_t panel,

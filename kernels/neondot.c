@@ -4,17 +4,18 @@
  * which it takes from a quarter of another register, and adds each row's four products
  * to 32 bits: 16 activations, loaded once, serve a tile of 256 weights.
  *
- *           t0 & 3       q: 16 activations                sum, 32 bits
- *         +--+--+--+--+   +-----------+-- --+
- *    row 0|u0|u1|u2|u3|   |q0 q1 q2 q3| ... |    row 0  += u0 q0 + u1 q1 + u2 q2 + u3
- * q3 1|  |  |  |  | x +-----------+-- --+        1  += 2|  |  |  |  |     j =
- * 0      1..3          2  += 3|  |  |  |  |                              3  +=
- *         +--+--+--+--+
+ *              t0 & 3          q: 16 activations            sum, 32 bits
+ *         +----+----+----+----+   +-------------+-- --+
+ *   row 0 | u0 | u1 | u2 | u3 | x | q0 q1 q2 q3 | ... |   row 0 += u0 q0 + .. + u3 q3
+ *       1 |    |    |    |    |   +-------------+-- --+       1 += the same of row 1
+ *       2 |    |    |    |    |      j = 0        1..3        2
+ *       3 |    |    |    |    |                               3
+ *         +----+----+----+----+
  *
  * One row (decode): most instructions unpack codes, so as few as can be. Codes 4j of a
  * byte are masked where they stand, which leaves u 4^j; the sums of each j < 3 are kept
  * apart and divided by 4^j at the end, exactly. (128 does not fit a signed byte: j = 3
- * is shifted.) 5 loads, 16 ands and shifts, 16 sdots.
+ * is shifted.) 16 ands and shifts, 16 sdots.
  *
  * Many rows: a panel is unpacked once into a buffer and every row of a chunk meets it
  * there, in groups of four rows: 16 sums in registers, 8 loads of a pair of registers

@@ -1,5 +1,8 @@
 /* rows_matmul.c - the float product of heads: blocks of the output to threads.
  *
+ *      x                          w                           y
+ *     | <= 256 rows, 384 KB |  x  | <= 64 rows, 256 KB |  =  | 256 x 64 | .. |
+ *
  * A block is rows of x times rows of w that together stay in the second-level cache;
  * inside, the leaf function keeps a few rows of each in registers. The block of x is
  * the larger one: all of w passes by it, from memory. */

@@ -3,7 +3,14 @@
  * Every output is one exact integer sum, so any cut gives the same bits. Decode (few
  * rows) is cut along the outputs, so that each thread reads its own part of the codes
  * once; many rows are cut along the rows first, since that shares the unpacking of the
- * codes among more rows. */
+ * codes among more rows.
+ *
+ *     few rows       outputs                  many rows, four threads
+ *                   +------+------+--                      +------+----
+ *                   | t0   | t1   | ..            96 rows  | t0   | ..
+ *                   +------+------+--             or more  | t1   | ..
+ *     in panels of 16                                      | ..
+ */
 #include <assert.h>
 
 #include "kernels/cpu.h"

@@ -27,6 +27,16 @@
 #define TERN_INLINE static inline __attribute__((always_inline))
 #endif
 
+/* TERN_OPAQUE(v); - from here on the compiler does not know what the vector v holds.
+ * (A sanitised or emulated vector may be in memory.) */
+#if defined(TERN_SANITIZED)
+#define TERN_OPAQUE(v) __asm__ volatile("" : "+m"(v))
+#elif defined(__aarch64__)
+#define TERN_OPAQUE(v) __asm__ volatile("" : "+w"(v))
+#else
+#define TERN_OPAQUE(v) __asm__ volatile("" : "+v"(v))
+#endif
+
 /* TERN_UNROLLED (i, n) statement - such a loop, i = 0 .. n - 1. */
 #define TERN_UNROLLED(i, n) TERN_UNROLL for (int i = 0; i < (n); i++)
 

@@ -24,7 +24,7 @@ if(TERN_SANITIZE)
   list(APPEND TERN_EMULATE -fno-sanitize=undefined)
 endif()
 set(sources)
-foreach(name avx512vnni float_avx512 grad16_avx512)
+foreach(name avx512vnni decode_avx512 float_avx512 grad16_avx512)
   set_source_files_properties(${CMAKE_SOURCE_DIR}/kernels/${name}.c PROPERTIES
     COMPILE_OPTIONS "${TERN_EMULATE}"
     OBJECT_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/support/avx512_emulated.h)
@@ -64,7 +64,7 @@ target_include_directories(test_emulated_instructions SYSTEM PRIVATE
 tern_emulated_test(instructions)
 
 # What runs every level runs this one too.
-foreach(name attention float_levels grad16 rows rows_loss rows_matmul rows_norm
+foreach(name attention decode_kernels float_levels grad16 head_q8 rows rows_loss rows_matmul rows_norm
         rows_optim ternary ternary_matmul ternary_rows)
   tern_emulated(test_emulated_${name} test_kernels_${name})
   tern_emulated_test(${name})

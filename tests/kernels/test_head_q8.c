@@ -9,6 +9,7 @@
 
 #include "base/half.h"
 #include "base/rng.h"
+#include "kernels/decode_kernels.h"
 #include "kernels/head_q8.h"
 #include "tests/kernels/levels.h"
 #include "tests/support/numeric.h"
@@ -98,14 +99,31 @@ static void problem_free(problem *p)
     free(p->exact);
 }
 
+/* threads 0: the kernel itself, told that the weights are far away. */
+static void multiply(problem *p, int threads)
+{
+    if (threads > 0) {
+        tern_threads_set(threads);
+        tern_q8_matmul(&p->x, p->w, p->n, p->y, p->ldy);
+        return;
+    }
+    tern_decode_active->q8_dots(&(tern_q8_dots){.q = p->x.codes,
+                                                .e = p->x.scale,
+                                                .m = p->m,
+                                                .cols = p->cols,
+                                                .w = p->w,
+                                                .n = p->n,
+                                                .y = p->y,
+                                                .ldy = p->ldy});
+}
+
 static void check(size_t m, size_t n, size_t cols, int extreme)
 {
     problem p = problem_new(m, n, cols, extreme);
     FOR_LEVELS(level)
-    for (int threads = 1; threads <= 3; threads++) {
-        tern_threads_set(threads);
+    for (int threads = 0; threads <= 3; threads++) {
         for (size_t i = 0; i < m * p.ldy; i++) p.y[i] = -7.0f;
-        tern_q8_matmul(&p.x, p.w, n, p.y, p.ldy);
+        multiply(&p, threads);
         check_guard(p.y, m * p.ldy * sizeof *p.y, "y");
         for (size_t i = 0; i < m; i++)
             for (size_t j = 0; j < p.ldy; j++)
@@ -133,6 +151,8 @@ Test(head_q8, extreme_codes)
     for (int m = 1; m <= 4; m++) {
         check((size_t)m, 3, 160, 1);
         check((size_t)m, 3, 160, -1);
+        check((size_t)m, 3, 416, 1); /* more than eight blocks */
+        check((size_t)m, 3, 416, -1);
     }
 }
 

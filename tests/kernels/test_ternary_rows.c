@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/kernels.h"
 #include "kernels/rows.h"
 #include "kernels/ternary.h"
 #include "tests/kernels/levels.h"
@@ -67,6 +68,43 @@ Test(ternary_rows, codes_equal_the_formula_at_every_level)
         for (size_t r = 0; r < rows; r++) check_row(x + r * cols, &q, r);
         qrows_free(&q);
         free(room);
+    }
+}
+
+enum { EDGE = 64, MOST = 200 };
+
+/* `bytes` bytes at p were written, and none of the EDGE before and after them. */
+static void check_edges(const void *p, size_t bytes, const char *what)
+{
+    const unsigned char *at = (const unsigned char *)p - EDGE;
+    for (size_t i = 0; i < EDGE; i++) {
+        cr_assert(eq(int, at[i], GUARD_VALUE), "%s at %s, %zu bytes: before them", what,
+                  tern_level_name(tern_kernels_level()), bytes);
+        cr_assert(eq(int, at[EDGE + bytes + i], GUARD_VALUE),
+                  "%s at %s, %zu bytes: written %zu beyond", what,
+                  tern_level_name(tern_kernels_level()), bytes, i + 1);
+    }
+}
+
+/* The slots themselves: a row's padding hides what they do beyond its last column. */
+Test(ternary_rows, quantisers_store_n_numbers_and_no_more)
+{
+    float x[MOST], y[EDGE / 2 + MOST];
+    int8_t q[2 * EDGE + MOST];
+    for (size_t e = 0; e < MOST; e++) x[e] = 126.0f * tern_test_rand(12, e);
+    FOR_LEVELS(level)
+    for (size_t n = 0; n <= MOST; n++) {
+        const float *from = x + MOST - n; /* nor may more be read: see ASan */
+        memset(q, GUARD_VALUE, sizeof q);
+        memset(y, GUARD_VALUE, sizeof y);
+        int32_t sum = 0;
+        for (size_t e = 0; e < n; e++) sum += (int32_t)rintf(from[e]);
+        cr_assert(eq(int, tern_kernels_active->quantize(from, 1.0f, n, q + EDGE), sum));
+        check_edges(q + EDGE, n, "quantize");
+        tern_kernels_active->dequantize(q + EDGE, 1.0f, n, y + EDGE / 4);
+        check_edges(y + EDGE / 4, n * sizeof *y, "dequantize");
+        for (size_t e = 0; e < n; e++)
+            cr_assert(eq(flt, y[EDGE / 4 + e], rintf(from[e])), "%zu of %zu", e, n);
     }
 }
 
