@@ -68,9 +68,10 @@ static const tern_option table[] = {
     {"train", "seed", TERN_OPT_SEED, AT(seed), 0, 9007199254740992.0, 0, NULL, "1337",
      "decides initial weights, order of the data, dropout"},
     {"train", "backward", TERN_OPT_CHOICE, AT(backward), 0, 0, 0, "float32 int16 int8",
-     "int16",
+     "int8",
      "arithmetic of the ternary layers' gradients: int16 rounds what comes in to 16 "
-     "bits and takes half the time; int8 does the inputs' half of them in 8 bits"},
+     "bits and takes half the time of float32; int8 rounds it to 8 for the gradients "
+     "of inputs, to 16 for those of weights, and is faster again"},
     {"train", "recompute", TERN_OPT_BOOL, AT(recompute), 0, 0, LIVE, NULL, "false",
      "compute cheap values again for the gradients instead of keeping them: less "
      "memory, the same numbers"},
