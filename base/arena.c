@@ -127,16 +127,25 @@ typedef struct heap_header {
 } heap_header;
 
 /* Large blocks straight from the system: cleared without being touched, so that memory
- * nobody writes (gradients of a model that is only exported) is never really taken. */
+ * nobody writes (gradients of a model that is only exported) is never really taken.
+ * The block begins on a huge page; what is in front of it and behind its last whole one
+ * is on small pages, or a block of 2.1 MB would take 6.
+ *
+ *     base    header|p                                      p + bytes
+ *     |  small      | huge    | huge    | ..      | small   |
+ */
 static void *map_cleared(size_t bytes)
 {
     const size_t mapped = round_up(bytes, HUGE_PAGE) + HUGE_PAGE;
+    const size_t whole = bytes / HUGE_PAGE * HUGE_PAGE;
     char *base =
         mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (base == MAP_FAILED) return NULL;
-    (void)madvise(base, mapped, MADV_HUGEPAGE);
     const uintptr_t first = (uintptr_t)base + TERN_ALIGN;
     char *p = base + (round_up(first, HUGE_PAGE) - (uintptr_t)base);
+    (void)madvise(base, mapped,
+                  MADV_NOHUGEPAGE); /* where the system gives them unasked */
+    (void)madvise(p, whole, MADV_HUGEPAGE);
     heap_header *h = (heap_header *)(void *)(p - TERN_ALIGN);
     *h = (heap_header){.base = base, .mapped = mapped};
     return p;

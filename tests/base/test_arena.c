@@ -1,6 +1,8 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 
@@ -52,4 +54,31 @@ Test(arena, large_heap_blocks_are_cleared)
     unsigned char *p = tern_calloc(3, 1 << 20);
     for (size_t i = 0; i < 3u << 20; i += 511) cr_assert(eq(int, p[i], 0));
     tern_free(p);
+}
+
+/* Resident bytes of this process (Linux: the second number of statm). */
+static long resident(void)
+{
+    long all = 0, here = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (!f) cr_skip_test("no /proc");
+    cr_assert(eq(int, fscanf(f, "%ld %ld", &all, &here), 2));
+    fclose(f);
+    return here * sysconf(_SC_PAGESIZE);
+}
+
+/* Blocks a little larger than a huge page once took three of them. */
+Test(arena, large_heap_blocks_take_what_they_hold)
+{
+    enum { COUNT = 16 };
+    const size_t bytes = 5 << 19; /* 2.5 MB */
+    void *p[COUNT];
+    const long before = resident();
+    for (int i = 0; i < COUNT; i++) {
+        p[i] = tern_calloc(bytes, 1);
+        memset(p[i], 1, bytes);
+    }
+    const long taken = resident() - before;
+    cr_expect(lt(long, taken, (long)(COUNT * (bytes + bytes / 4))), "%ld", taken);
+    for (int i = 0; i < COUNT; i++) tern_free(p[i]);
 }
