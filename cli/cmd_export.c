@@ -12,6 +12,7 @@
 #include "cli/cli.h"
 #include "cli/check_text.h"
 #include "cli/export_hf.h"
+#include "data/utf8.h"
 #include "export/gguf_export.h"
 #include "export/verify.h"
 #include "formats/blocks.h"
@@ -19,7 +20,7 @@
 
 typedef struct options {
     tern_common common;
-    const char *run, *out, *data;
+    const char *run, *out, *data, *chat;
     tern_export_options export;
     tern_hf_options hf;
     const char *format;
@@ -38,7 +39,8 @@ enum {
     KEY_GREEDY,
     KEY_WEIGHTS,
     KEY_DTYPE,
-    KEY_SHARD
+    KEY_SHARD,
+    KEY_CHAT
 };
 
 static const struct argp_option table[] = {
@@ -48,6 +50,8 @@ static const struct argp_option table[] = {
      "transformers",
      0},
     {"best", KEY_BEST, 0, 0, "The checkpoint with the lowest validation loss", 0},
+    {"chat-template", KEY_CHAT, "FILE", 0,
+     "A Jinja template, for programs that talk with the model", 0},
     {0, 0, 0, 0, "Format gguf:", 2},
     {"type", 't', "TYPE", 0,
      "Of the ternary matrices: tq2_0 (2.06 bits per weight), tq1_0 (1.69), q2_0 (2.25, "
@@ -171,6 +175,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_BEST:
         o->best = true;
+        return 0;
+    case KEY_CHAT:
+        o->chat = arg;
         return 0;
     case KEY_NAME:
         o->export.name = arg;
@@ -350,6 +357,34 @@ static tern_status export_run(const options *o)
     return s;
 }
 
+/* The template into *text (free() it), NULL where none was asked for. */
+static tern_status read_chat(const char *path, char **text)
+{
+    enum { MOST = 1 << 20 };
+    size_t bytes;
+    *text = NULL;
+    if (!path) return TERN_OK;
+    TERN_TRY(tern_file_read(path, MOST, text, &bytes));
+    const char *end = *text + bytes;
+    if (bytes > 0 && strlen(*text) == bytes && tern_utf8_valid(*text, end) == end)
+        return TERN_OK;
+    return tern_fail(TERN_EFORMAT, "%s: a chat template is UTF-8 text, and not empty",
+                     path);
+}
+
+static tern_status run_export(options *o)
+{
+    char *chat;
+    tern_status s = read_chat(o->chat, &chat);
+    o->hf.chat = o->export.chat = chat;
+    if (s == TERN_OK)
+        s = strcmp(o->format, "hf") == 0
+                ? tern_export_hf_run(o->run, o->best, &o->hf, o->out, o->common.json)
+                : export_run(o);
+    free(chat);
+    return s;
+}
+
 int tern_cmd_export(int argc, char **argv)
 {
     static const struct argp_child children[] = {{&tern_argp_threads_json, 0, 0, 0},
@@ -377,9 +412,6 @@ int tern_cmd_export(int argc, char **argv)
                  .greedy = 64};
     argp_parse(&argp, argc, argv, 0, NULL, &o);
     tern_status s = tern_common_apply(&o.common);
-    const bool hf = strcmp(o.format, "hf") == 0;
-    if (s == TERN_OK)
-        s = hf ? tern_export_hf_run(o.run, o.best, &o.hf, o.out, o.common.json)
-               : export_run(&o);
+    if (s == TERN_OK) s = run_export(&o);
     return s == TERN_OK ? TERN_EXIT_DONE : tern_report_failure();
 }

@@ -21,6 +21,7 @@ struct tern_h5 {
     hid_t file;
     int version;
     bool writing;
+    uint64_t bytes; /* of the file, when reading */
     char kind[32];
     tern_atomic atomic; /* .path also when reading */
 };
@@ -217,6 +218,7 @@ tern_status tern_h5_open(const char *path, const char *kind, int newest, tern_h5
     strcpy(f->atomic.path, path);
     strcpy(f->kind, kind);
     f->version = seal.version;
+    f->bytes = seal.length;
     const hid_t access = access_plist();
     f->file = H5Fopen(path, H5F_ACC_RDONLY, access);
     drop(access);
@@ -256,6 +258,11 @@ tern_status tern_h5_commit(tern_h5 *f)
 const char *tern_h5_path(const tern_h5 *f)
 {
     return f->atomic.path;
+}
+
+uint64_t tern_h5_bytes(const tern_h5 *f)
+{
+    return f->bytes;
 }
 
 int tern_h5_version(const tern_h5 *f)
@@ -374,16 +381,53 @@ static bool describe(hid_t set, tern_h5_shape *out)
     return good;
 }
 
+/* Held in this file, as it is: what a checksum that somebody has made right could else
+ * turn into memory without end, or into other files. */
+static tern_status check_storage(const tern_h5 *f, const char *name, hid_t set,
+                                 const tern_h5_shape *shape)
+{
+    const hid_t how = H5Dget_create_plist(set);
+    const H5D_layout_t layout = H5Pget_layout(how);
+    const bool plain = (layout == H5D_CONTIGUOUS || layout == H5D_CHUNKED) &&
+                       H5Pget_external_count(how) == 0 && H5Pget_nfilters(how) == 0;
+    drop(how);
+    if (!plain)
+        return tern_fail(TERN_EFORMAT, "%s: \"%s\" is not stored as tern stores arrays",
+                         f->atomic.path, name);
+    uint64_t room = f->bytes / tern_h5_type_size(shape->type);
+    bool empty = false;
+    for (int i = 0; i < shape->rank; i++) empty |= shape->dims[i] == 0;
+    for (int i = 0; i < shape->rank && !empty; i++) room /= (uint64_t)shape->dims[i];
+    if (empty || room > 0) return TERN_OK;
+    return tern_fail(TERN_ECORRUPT,
+                     "%s: \"%s\" claims more numbers than the file holds",
+                     f->atomic.path, name);
+}
+
 static tern_status open_array(tern_h5 *f, const char *name, hid_t *set,
                               tern_h5_shape *shape)
 {
     if (!tern_h5_has(f, name)) return missing(f, name);
     *set = H5Dopen2(f->file, name, H5P_DEFAULT);
     if (*set < 0) return fail(f, name, "open");
-    if (describe(*set, shape)) return TERN_OK;
-    drop(*set);
-    return tern_fail(TERN_EFORMAT, "%s: \"%s\" is not an array that tern writes",
-                     f->atomic.path, name);
+    tern_status s = TERN_OK;
+    if (!describe(*set, shape))
+        s = tern_fail(TERN_EFORMAT, "%s: \"%s\" is not an array that tern writes",
+                      f->atomic.path, name);
+    else if (!f->writing)
+        s = check_storage(f, name, *set, shape);
+    if (s != TERN_OK) drop(*set);
+    return s;
+}
+
+/* Is there something by this name in the file itself? Links to elsewhere do not count.
+ */
+static bool has_link(const tern_h5 *f, const char *name)
+{
+    H5L_info_t info;
+    return H5Lexists(f->file, name, H5P_DEFAULT) > 0 &&
+           H5Lget_info(f->file, name, &info, H5P_DEFAULT) >= 0 &&
+           info.type == H5L_TYPE_HARD;
 }
 
 bool tern_h5_has(tern_h5 *f, const char *name)
@@ -396,9 +440,9 @@ bool tern_h5_has(tern_h5 *f, const char *name)
         const size_t n = (size_t)(p - name);
         memcpy(part, name, n);
         part[n] = '\0';
-        if (n > 0 && H5Lexists(f->file, part, H5P_DEFAULT) <= 0) return false;
+        if (n > 0 && !has_link(f, part)) return false;
     }
-    return H5Lexists(f->file, name, H5P_DEFAULT) > 0;
+    return has_link(f, name);
 }
 
 tern_status tern_h5_info(tern_h5 *f, const char *name, tern_h5_shape *out)
@@ -480,7 +524,7 @@ static herr_t visit_link(hid_t group, const char *name, const H5L_info_t *info,
                          void *user)
 {
     struct walk *w = user;
-    (void)info;
+    if (info->type != H5L_TYPE_HARD) return 0;
     tern_h5_shape shape;
     char full[1024];
     const hid_t object = H5Oopen(group, name, H5P_DEFAULT);

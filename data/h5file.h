@@ -12,7 +12,10 @@
  *                                  then of the three lines above
  *
  * tern_h5_open() checks all of it before HDF5 sees a byte, so a truncated or flipped
- * file is an error with a name, never a crash inside a parser.
+ * file is an error with a name, never a crash inside a parser. That holds for damage; a
+ * checksum keeps nobody out who can compute one. So what is read is believed no further
+ * than the file reaches: no array may claim more than the file's size, and none is read
+ * that lies in another file, behind a filter or behind a link other than a plain one.
  *
  * A new file is a hidden temporary until tern_h5_commit() has sealed, flushed and
  * renamed it. HDF5 itself stays inside h5file.c: no other file includes hdf5.h.
@@ -103,6 +106,7 @@ tern_status tern_h5_open(const char *path, const char *kind, int newest, tern_h5
 void tern_h5_close(tern_h5 *f);
 
 const char *tern_h5_path(const tern_h5 *f); /* borrowed; the final name */
+uint64_t tern_h5_bytes(const tern_h5 *f);   /* of the file that is read */
 int tern_h5_version(const tern_h5 *f);
 
 bool tern_h5_has(tern_h5 *f, const char *name); /* a group or an array */

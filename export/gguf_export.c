@@ -194,7 +194,8 @@ static void put_dimensions(const export_job *e)
     tern_gguf_put_f32(e->writer, key, s->rope_theta);
 }
 
-static tern_status put_keys(const export_job *e, tern_checkpoint *c, const char *name)
+static tern_status put_keys(const export_job *e, tern_checkpoint *c,
+                            const tern_export_options *o, const char *name)
 {
     tern_gguf_put_string(e->writer, "general.architecture", arch_name(e->spec));
     tern_gguf_put_string(e->writer, "general.name", name);
@@ -212,6 +213,7 @@ static tern_status put_keys(const export_job *e, tern_checkpoint *c, const char 
     TERN_TRY(tern_config_yaml(tern_checkpoint_config(c), &yaml));
     tern_gguf_put_string(e->writer, "tern.config", yaml);
     free(yaml);
+    if (o->chat) tern_gguf_put_string(e->writer, "tokenizer.chat_template", o->chat);
     const tern_tokenizer *t = tern_checkpoint_tokenizer(c);
     return t ? tern_tokenizer_to_gguf(t, e->spec->vocab, e->writer) : TERN_OK;
 }
@@ -281,7 +283,8 @@ tern_status tern_export_gguf(tern_checkpoint *c, tern_model *model,
     tern_status status =
         e.writer && e.jobs ? TERN_OK : tern_fail(TERN_EMEM, "%s: out of memory", path);
     if (status == TERN_OK)
-        status = put_keys(&e, c, options->name ? options->name : base_name(path));
+        status =
+            put_keys(&e, c, options, options->name ? options->name : base_name(path));
     if (status == TERN_OK) {
         status = put_tensors(&e);
         if (status != TERN_OK) status = tern_fail_in(status, path);

@@ -11,6 +11,7 @@ typedef struct tern_export_options {
     int type;
     int embed; /* TERN_EXPORT_AUTO or F16, Q8_0, Q6_K, F32: of embedding and head */
     const char *name; /* general.name; NULL: the output's file name */
+    const char *chat; /* tokenizer.chat_template, UTF-8; NULL: none */
     /* May be NULL: sees the finished file before it gets its name; unless it returns
      * TERN_OK, what stood there before stays. */
     tern_gguf_check check;

@@ -35,10 +35,11 @@ typedef struct tern_hf_config {
 } tern_hf_config;
 
 /* Write dir/config.json, dir/generation_config.json and, if there is a tokenizer,
- * dir/tokenizer.json and dir/tokenizer_config.json. dtype: "float32", ... */
+ * dir/tokenizer.json and dir/tokenizer_config.json, this with the chat template, which
+ * may be NULL. dtype: "float32", ... */
 tern_status tern_hf_write_configs(const char *dir, const tern_spec *s,
                                   tern_hf_linear linear, const char *dtype,
-                                  const tern_tokenizer *tokenizer);
+                                  const tern_tokenizer *tokenizer, const char *chat);
 
 /* Read dir/config.json: LLaMA and its like (LlamaForCausalLM, MistralForCausalLM
  * without a window), BitNet. TERN_EFORMAT names the field that tern cannot honour (rope

@@ -84,20 +84,21 @@ static json_t *pack_config(const tern_spec *s, tern_hf_linear linear, const char
     return NULL;
 }
 
-static json_t *pack_tokenizer_config(const tern_spec *s, const tern_tokenizer *t)
+static json_t *pack_tokenizer_config(const tern_spec *s, const tern_tokenizer *t,
+                                     const char *chat)
 {
     const int32_t end = tern_tokenizer_eos(t);
     const char *text = end >= 0 ? tern_tokenizer_token_text(t, end) : NULL;
-    return json_pack("{s:s, s:s?, s:s?, s:b, s:b, s:b, s:I}", "tokenizer_class",
+    return json_pack("{s:s, s:s?, s:s?, s:b, s:b, s:b, s:I, s:s*}", "tokenizer_class",
                      "PreTrainedTokenizerFast", "bos_token", text, "eos_token", text,
                      "add_bos_token", 0, "add_eos_token", 0,
                      "clean_up_tokenization_spaces", 0, "model_max_length",
-                     (json_int_t)s->context);
+                     (json_int_t)s->context, "chat_template", chat);
 }
 
 tern_status tern_hf_write_configs(const char *dir, const tern_spec *s,
                                   tern_hf_linear linear, const char *dtype,
-                                  const tern_tokenizer *tokenizer)
+                                  const tern_tokenizer *tokenizer, const char *chat)
 {
     char path[TERN_PATH_MAX];
     TERN_TRY(write_json(dir, "config.json", pack_config(s, linear, dtype, tokenizer)));
@@ -109,5 +110,5 @@ tern_status tern_hf_write_configs(const char *dir, const tern_spec *s,
     TERN_TRY(tern_path_join(path, dir, "tokenizer.json"));
     TERN_TRY(tern_tokenizer_save(tokenizer, path));
     return write_json(dir, "tokenizer_config.json",
-                      pack_tokenizer_config(s, tokenizer));
+                      pack_tokenizer_config(s, tokenizer, chat));
 }

@@ -231,7 +231,7 @@ static tern_status write_files(export_job *e, const tern_checkpoint *c,
     const uint64_t most = o->shard_bytes ? o->shard_bytes : SHARD_BYTES;
     TERN_TRY(put_params(e, model));
     TERN_TRY(tern_hf_write_configs(dir, e->spec, e->linear, torch_name(e->dtype),
-                                   tern_checkpoint_tokenizer(c)));
+                                   tern_checkpoint_tokenizer(c), o->chat));
     TERN_TRY(tern_st_write_dir(e->writer, dir, most));
     return tern_hf_compare(model, e->linear, dir, parity);
 }

@@ -32,6 +32,7 @@ typedef struct tern_hf_options {
      * loses nothing: F16 for embedding and head of model.embed f16, else F32. */
     int dtype;
     uint64_t shard_bytes; /* 0: 5 GB, as transformers */
+    const char *chat;     /* chat_template, UTF-8; NULL: none */
 } tern_hf_options;
 
 int tern_hf_weights_find(const char *name); /* "online", ...; -1: none such */

@@ -4,8 +4,8 @@
 # Builds under build-test/: gcc Release with warnings as errors; the runtime alone, without
 # OpenBLAS, HDF5 and the training wing; the same as one static program, and two threads of
 # it under ThreadSanitizer; the same for AArch64, under an emulator; clang with Address-
-# and UndefinedBehaviorSanitizer, where a leak fails the run. The last thing printed is
-# ctest's count.
+# and UndefinedBehaviorSanitizer, where a leak fails the run; the fuzzers, for a moment
+# each. The last thing printed is ctest's count.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/install-deps.sh --test
@@ -17,12 +17,12 @@ command -v ccache >/dev/null && launcher=(-DCMAKE_C_COMPILER_LAUNCHER=ccache)
 
 step() { printf '\n== %s (%s s)\n' "$*" "$SECONDS"; }
 
-build() { # build NAME CMAKE_OPTION...
+build() { # [target=all] build NAME CMAKE_OPTION...
     local dir=$out/$1
     shift
     cmake -S . -B "$dir" -G Ninja -DTERN_WERROR=ON "${launcher[@]}" "$@" >"$out/log" ||
         { cat "$out/log"; return 1; }
-    ninja -C "$dir" -j "$jobs" >"$out/log" 2>&1 || { tail -n 60 "$out/log"; return 1; }
+    ninja -C "$dir" -j "$jobs" "${target:-all}" >"$out/log" 2>&1 || { tail -n 60 "$out/log"; return 1; }
 }
 
 run() { # run NAME CTEST_OPTION...
@@ -94,6 +94,22 @@ if [ -n "$found" ]; then
     # shellcheck disable=SC2086 # a list of files
     head -n 40 $found | head -n 200
     exit 1
+fi
+
+step "every reader's fuzzer for ${TERN_FUZZ_SECONDS:=10} s, clang, Address- and UndefinedBehaviorSanitizer"
+export TERN_FUZZ_SECONDS
+if ! echo 'int LLVMFuzzerTestOneInput(const char *d, long n) { return d && n < 0; }' |
+    clang -fsanitize=fuzzer,address,undefined -x c -o "$out/has-fuzzer" - 2>"$out/log"; then
+    echo "skipped: this clang has no libFuzzer"
+else
+    target=fuzzers build fuzz -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+        -DTERN_FUZZ=ON
+    # The files that tests make for the same readers are where they start from.
+    export TERN_FUZZ_SEEDS=$PWD/$out/seeds
+    rm -rf "$TERN_FUZZ_SEEDS" && mkdir -p "$TERN_FUZZ_SEEDS/config"
+    cp configs/*.yaml "$TERN_FUZZ_SEEDS/config"
+    quietly release -R '^(formats.(gguf|safetensors)_read|data.(tokenizer_json|sentencepiece|spm)|train.config)$'
+    jobs=2 run fuzz -R '^fuzz'
 fi
 
 step "all tests, Release build"

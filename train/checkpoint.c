@@ -160,12 +160,25 @@ static tern_status read_texts(tern_h5 *f, tern_checkpoint *c)
     return TERN_OK;
 }
 
+/* Before anybody allocates what the config asks for. */
+static tern_status check_size(const tern_checkpoint *c)
+{
+    const uint64_t bytes = tern_h5_bytes(c->file);
+    const int64_t params = tern_spec_params(&c->config.model);
+    if ((uint64_t)params <= bytes / sizeof(float)) return TERN_OK;
+    return tern_fail(TERN_ECORRUPT,
+                     "%s: has %" PRIu64 " bytes, and its config wants %" PRId64
+                     " parameters of 4",
+                     tern_h5_path(c->file), bytes, params);
+}
+
 tern_status tern_checkpoint_open(const char *path, tern_checkpoint **out)
 {
     tern_checkpoint *c = calloc(1, sizeof *c);
     if (!c) return tern_fail(TERN_EMEM, "%s: out of memory", path);
     tern_status s = tern_h5_open(path, KIND, VERSION, &c->file);
     if (s == TERN_OK) s = read_texts(c->file, c);
+    if (s == TERN_OK) s = check_size(c);
     if (s == TERN_OK) s = read_state(c->file, &c->state);
     if (s != TERN_OK) {
         tern_checkpoint_close(c);

@@ -1,6 +1,7 @@
 /* The files are checked against h5py, which shares nothing with us but libhdf5, and
  * against every kind of damage that a disk or a copy can do. */
 #define _GNU_SOURCE
+#include <hdf5.h>
 #include <signal.h>
 #include <sys/resource.h>
 
@@ -217,6 +218,115 @@ Test(h5file, every_flipped_bit_is_noticed)
     OK(tern_h5_open(path, "sample", 3, &f));
     tern_h5_close(f);
     free(whole);
+}
+
+/* --- wrong behind a right checksum: what no accident makes --- */
+
+/* Opens the sample for HDF5 itself to change. */
+static hid_t begin_change(void)
+{
+    write_sample();
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    const hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
+    cr_assert(file >= 0);
+    return file;
+}
+
+static tern_h5 *end_change(hid_t file)
+{
+    tern_h5 *f;
+    cr_assert(H5Fclose(file) >= 0);
+    OK(tern_h5_seal_file(path, "sample", 2));
+    OK(tern_h5_open(path, "sample", 2, &f));
+    return f;
+}
+
+/* A row of n float32 called "x", stored as `how` says. */
+static void put_row(hid_t file, hsize_t n, hid_t how)
+{
+    const hid_t space = H5Screate_simple(1, &n, NULL);
+    const hid_t set =
+        H5Dcreate2(file, "x", H5T_IEEE_F32LE, space, H5P_DEFAULT, how, H5P_DEFAULT);
+    cr_assert(set >= 0);
+    H5Dclose(set);
+    H5Sclose(space);
+    H5Pclose(how);
+}
+
+Test(h5file, an_array_cannot_be_larger_than_its_file)
+{
+    static const hsize_t sizes[] = {1 << 20, (hsize_t)1 << 40, (hsize_t)1 << 60};
+    for (int i = 0; i < 3; i++) {
+        const hid_t file = begin_change(), how = H5Pcreate(H5P_DATASET_CREATE);
+        const hsize_t chunk = 1000; /* of which none is stored: all are zeros */
+        float x;
+        H5Pset_chunk(how, 1, &chunk);
+        put_row(file, sizes[i], how);
+        tern_h5 *f = end_change(file);
+        tern_h5_shape s;
+        FAILS(tern_h5_info(f, "x", &s), TERN_ECORRUPT, "\"x\" claims more numbers");
+        FAILS(tern_h5_read_range(f, "x", TERN_H5_F32, 0, 1, &x), TERN_ECORRUPT, "x");
+        OK(tern_h5_info(f, "t/none", &s));
+        size_t bytes;
+        free(slurp(path, &bytes));
+        cr_expect(eq(u64, tern_h5_bytes(f), (uint64_t)bytes));
+        tern_h5_close(f);
+    }
+}
+
+Test(h5file, arrays_elsewhere_or_packed_are_refused)
+{
+    spill(in_dir("secret"), (const char *)numbers, sizeof numbers);
+    for (int i = 0; i < 4; i++) {
+        const hid_t file = begin_change(), how = H5Pcreate(H5P_DATASET_CREATE);
+        const hsize_t n = 6;
+        const hid_t space = H5Screate_simple(1, &n, NULL);
+        if (i == 0) H5Pset_external(how, in_dir("secret"), 0, sizeof numbers);
+        if (i == 1) H5Pset_virtual(how, space, in_dir("b.h5"), "t/ids", space);
+        if (i == 2) H5Pset_layout(how, H5D_COMPACT);
+        if (i == 3) H5Pset_chunk(how, 1, &n), H5Pset_deflate(how, 9);
+        put_row(file, n, how);
+        H5Sclose(space);
+        tern_h5 *f = end_change(file);
+        float x[6];
+        FAILS(tern_h5_read(f, "x", &(tern_h5_shape){TERN_H5_F32, 1, {6}}, x),
+              TERN_EFORMAT, "\"x\" is not stored as tern stores arrays");
+        tern_h5_close(f);
+    }
+}
+
+static tern_status count(const char *name, const tern_h5_shape *shape, void *user)
+{
+    (void)name, (void)shape;
+    ++*(int *)user;
+    return TERN_OK;
+}
+
+Test(h5file, links_to_elsewhere_do_not_count)
+{
+    write_sample();
+    size_t n;
+    int arrays = 0;
+    char *whole = slurp(path, &n);
+    spill(in_dir("b.h5"), whole, n);
+    free(whole);
+    const hid_t file = begin_change();
+    H5Lcreate_soft("/t/ids", file, "soft", H5P_DEFAULT, H5P_DEFAULT);
+    H5Lcreate_soft("/round", file, "round", H5P_DEFAULT, H5P_DEFAULT);
+    H5Lcreate_external(in_dir("b.h5"), "/t", file, "outside", H5P_DEFAULT, H5P_DEFAULT);
+    H5Lcreate_hard(file, "/", file, "self", H5P_DEFAULT, H5P_DEFAULT);
+    tern_h5 *f = end_change(file);
+    uint16_t ids[5];
+    static const char *const names[] = {"soft", "round", "outside", "outside/ids"};
+    for (int i = 0; i < 4; i++) {
+        cr_expect(not(tern_h5_has(f, names[i])), "%s", names[i]);
+        cr_expect(eq(int, tern_h5_read_range(f, names[i], TERN_H5_U16, 0, 5, ids),
+                     TERN_EFORMAT));
+    }
+    OK(tern_h5_read_range(f, "self/self/t/ids", TERN_H5_U16, 0, 5, ids));
+    OK(tern_h5_each(f, "/", count, &arrays));
+    cr_expect(eq(int, arrays, 3));
+    tern_h5_close(f);
 }
 
 Test(h5file, an_unfinished_file_never_shows)

@@ -5,6 +5,7 @@
 #include "data/sentencepiece.h"
 #include "tests/data/random_text.h"
 #include "tests/data/tokenizer_help.h"
+#include "tests/support/seed.h"
 
 /* --- messages by hand --- */
 
@@ -61,6 +62,7 @@ static void put_trainer(message *m, int type)
 static void refused(const message *m, const char *says)
 {
     tern_tokenizer *t = NULL;
+    tern_test_seed("sentencepiece", m->bytes, m->count);
     cr_expect(eq(int, tern_sentencepiece_parse(m->bytes, m->count, "t.model", &t),
                  TERN_EFORMAT));
     const char *said = tern_error_message();

@@ -8,6 +8,7 @@
 #include "data/tokenizer_gguf.h"
 #include "tests/data/random_text.h"
 #include "tests/data/tokenizer_help.h"
+#include "tests/support/seed.h"
 
 static json_t *golden(void)
 {
@@ -37,6 +38,7 @@ static tern_tokenizer *model(const char *name)
     size_t bytes;
     char *data = model_bytes(all, name, &bytes);
     tern_tokenizer *t = NULL;
+    tern_test_seed("sentencepiece", data, bytes);
     MUST(tern_sentencepiece_parse(data, bytes, name, &t));
     free(data);
     json_decref(all);
@@ -68,6 +70,7 @@ static tern_tokenizer *through_json(tern_tokenizer *t)
     char *json, *again;
     tern_tokenizer *back = NULL;
     MUST(tern_tokenizer_json(t, &json));
+    tern_test_seed("tokenizer_json", json, strlen(json));
     MUST(tern_tokenizer_parse(json, strlen(json), "t.json", &back));
     MUST(tern_tokenizer_json(back, &again));
     cr_expect(eq(str, json, again));
@@ -146,9 +149,11 @@ Test(spm, any_bytes_come_back)
         if (memcmp(text + i, "\xe2\x96\x81", 3) == 0) text[i] = 'x';
     expect_round_trip(t, text, N);
     size_t n = 0; /* a part of every plane */
-    for (uint32_t cp = 1; cp < 0x110000 && n + 4 <= N; cp += 1 + cp % 5)
+    uint32_t cp = 1;
+    for (; cp < 0x110000 && n + 4 <= N; cp += 1 + cp % 11)
         if ((cp < 0xd800 || cp > 0xdfff) && cp != 0x2581)
             n += tern_utf8_encode(cp, text + n);
+    cr_expect(cp >= 0x110000, "the last plane must fit");
     expect_round_trip(t, text, n);
     memset(text, ' ', N);
     expect_round_trip(t, text, N);

@@ -5,10 +5,12 @@
 
 #include "tests/data/random_text.h"
 #include "tests/data/tokenizer_help.h"
+#include "tests/support/seed.h"
 
 static tern_tokenizer *parse(const char *json)
 {
     tern_tokenizer *t = NULL;
+    tern_test_seed("tokenizer_json", json, strlen(json));
     MUST(tern_tokenizer_parse(json, strlen(json), "t.json", &t));
     return t;
 }
@@ -343,6 +345,7 @@ Test(tokenizer_json, what_sentencepiece_does_not_do_is_refused)
 static void expect_refused(const char *json, const char *says)
 {
     tern_tokenizer *t = NULL;
+    tern_test_seed("tokenizer_json", json, strlen(json));
     cr_expect(
         eq(int, tern_tokenizer_parse(json, strlen(json), "t.json", &t), TERN_EFORMAT),
         "%s was accepted", json);

@@ -11,6 +11,7 @@
 #include "export/gguf_import.h"
 #include "formats/blocks.h"
 #include "kernels/cpu.h"
+#include "tests/runtime/toy.h"
 #include "tests/support/scratch.h"
 
 #define OK(expr) cr_assert(eq(int, (expr), TERN_OK), "%s", tern_error_message())
@@ -126,6 +127,44 @@ Test(gguf_import, floats_keep_their_bytes)
                    TERN_GGML_F32);
     there_and_back(small(TERN_ARCH_BITNET, TERN_QUANT_NONE, 64), TERN_GGML_F16,
                    TERN_GGML_F16);
+}
+
+/* Blocks that were rounded once are not rounded again: the largest of a block keeps its
+ * code, and so the scale and all the others. (Q6_K looks for the best of many scales,
+ * and need not find the same again.) */
+Test(gguf_import, rounded_floats_keep_their_bytes)
+{
+    there_and_back(small(TERN_ARCH_LLAMA, TERN_QUANT_NONE, 64), TERN_GGML_Q8_0,
+                   TERN_GGML_Q8_0);
+    there_and_back(small(TERN_ARCH_LLAMA, TERN_QUANT_NONE, 64), TERN_GGML_Q4_0,
+                   TERN_GGML_F32);
+}
+
+/* What tern itself does not write: the numbers become masters as they are. */
+Test(gguf_import, bf16_is_kept)
+{
+    const tern_config c = small(TERN_ARCH_LLAMA, TERN_QUANT_NONE, 64);
+    static toy t;
+    tern_runtime *r;
+    tern_config again;
+    tern_gguf_notes notes;
+    tern_model *back;
+    toy_make(&t, &c.model, TERN_GGML_BF16, TERN_GGML_BF16, 5);
+    toy_write(&t, first);
+    OK(tern_runtime_open(first, &r));
+    OK(tern_gguf_import_config(r, NULL, 0, &again));
+    OK(tern_gguf_import_model(r, &again.model, &notes, &back));
+    const tern_params *list = tern_model_params(back);
+    cr_assert(eq(sz, list->count, t.count));
+    for (size_t i = 0; i < t.count; i++) {
+        const toy_tensor *x = &t.tensors[i]; /* in the order of the parameters */
+        const size_t n = (size_t)((x->rows ? x->rows : 1) * x->cols);
+        cr_expect(memcmp(list->items[i]->val, x->values, n * sizeof(float)) == 0, "%s",
+                  x->name);
+    }
+    tern_model_free(back);
+    tern_runtime_free(r);
+    toy_free(&t);
 }
 
 /* A float file becomes a ternary run when that is asked for. */

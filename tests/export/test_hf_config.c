@@ -224,7 +224,7 @@ Test(hf_config, written_and_read)
                              .rope_theta = 123456.7f,
                              .norm_eps = 3.3e-6f};
         tern_hf_config c;
-        OK(tern_hf_write_configs(dir, &s, linears[i], "float32", NULL));
+        OK(tern_hf_write_configs(dir, &s, linears[i], "float32", NULL, NULL));
         OK(tern_hf_read_config(dir, &c));
         cr_expect(eq(int, c.linear, linears[i]));
         cr_expect(eq(int, c.spec.arch, s.arch));

@@ -8,10 +8,12 @@
 #include "tests/formats/craft.h"
 #include "tests/formats/ggml_vectors.h"
 #include "tests/support/scratch.h"
+#include "tests/support/seed.h"
 
 static void refused(const craft *c, tern_status status, const char *part)
 {
     tern_gguf *g = NULL;
+    tern_test_seed("gguf", c->data, c->bytes);
     const tern_status s = craft_parse(c, &g);
     cr_expect(eq(int, s, status), "%s", tern_error_message());
     cr_expect(eq(ptr, g, NULL));
@@ -23,6 +25,7 @@ static void refused(const craft *c, tern_status status, const char *part)
 static void accepted(const craft *c)
 {
     tern_gguf *g = NULL;
+    tern_test_seed("gguf", c->data, c->bytes);
     cr_expect(eq(int, craft_parse(c, &g), TERN_OK), "%s", tern_error_message());
     craft_close(g);
 }
@@ -37,6 +40,7 @@ static bool is(tern_gguf_string s, const char *want)
 Test(gguf_read, file_written_by_ggml)
 {
     tern_gguf *g;
+    tern_test_seed("gguf", ggml_file, sizeof ggml_file);
     cr_assert(
         eq(int, tern_gguf_parse(ggml_file, sizeof ggml_file, "ggml", &g), TERN_OK),
         "%s", tern_error_message());
@@ -414,6 +418,7 @@ Test(gguf_read, lookups_name_what_is_missing)
     craft_key(&c, "yes", TERN_GGUF_BOOL, 1, 1);
     craft_key(&c, "list", TERN_GGUF_ARRAY, TERN_GGUF_U8, 4);
     craft_int(&c, 0, 8);
+    tern_test_seed("gguf", c.data, c.bytes);
     cr_assert(eq(int, craft_parse(&c, &g), TERN_OK));
     cr_expect(tern_gguf_has(g, "yes") && !tern_gguf_has(g, "no"));
     cr_expect(eq(int, tern_gguf_get_int(g, "no", &i), TERN_EFORMAT));
@@ -452,6 +457,7 @@ Test(gguf_read, finds_each_of_many_names)
         craft_zeros(&c, 28);
     }
     tern_gguf *g;
+    tern_test_seed("gguf", c.data, c.bytes);
     cr_assert(eq(int, craft_parse(&c, &g), TERN_OK), "%s", tern_error_message());
     for (uint32_t i = 0; i < MANY; i++) {
         int64_t v = -1;

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "tests/formats/craft_st.h"
 #include "tests/support/scratch.h"
+#include "tests/support/seed.h"
 
 #define OK(expr) cr_assert(eq(int, (expr), TERN_OK), "%s", tern_error_message())
 
@@ -14,6 +15,7 @@ Test(safetensors_read, everything_in_its_place)
 {
     const craft_st c = craft_st_file(craft_st_all, CRAFT_ST_ALL_DATA);
     tern_safetensors *s;
+    tern_test_seed("safetensors", c.data, c.bytes);
     OK(craft_st_parse(c.data, c.bytes, &s));
     cr_expect(eq(sz, tern_safetensors_count(s), 7));
     cr_expect(eq(str, (char *)tern_safetensors_metadata(s, "by"), "hand"));
@@ -51,6 +53,7 @@ Test(safetensors_read, floats_by_their_bits)
                                      0x00, 0x3e, 0x00, 0xc0, 0xc0, 0x3f, 0x00, 0xc0};
     memcpy(c.data + c.bytes - 16, bits, 16);
     tern_safetensors *s;
+    tern_test_seed("safetensors", c.data, c.bytes);
     OK(craft_st_parse(c.data, c.bytes, &s));
     const char *const names[] = {"x", "h", "g"};
     for (int i = 0; i < 3; i++) {
@@ -126,6 +129,7 @@ static const bad_file bad_files[] = {
 static void expect_refused(const craft_st *c, tern_status status, const char *message)
 {
     tern_safetensors *s;
+    tern_test_seed("safetensors", c->data, c->bytes);
     const tern_status got = craft_st_parse(c->data, c->bytes, &s);
     cr_expect(eq(int, got, status), "%s", c->data + 8);
     if (got == TERN_OK) {

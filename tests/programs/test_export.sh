@@ -19,6 +19,15 @@ grep -q '"exact": true' report.json || fail "--json: no verdict"
 grep -q '"source": "validation"' report.json || fail "--json: no source"
 "$TERN" export run -o q8.gguf --embed q8_0 "${fast[@]}" | tail -n 1 >q8.txt
 grep -q "not exact, because the chosen type" q8.txt || fail "q8_0: $(cat q8.txt)"
+printf '{%% for m in messages %%}"%%s" \303\251{%% endfor %%}\n' >chat.jinja
+"$TERN" export run -o chat.gguf --chat-template chat.jinja "${fast[@]}" >/dev/null || fail "--chat-template"
+"$TERN" inspect chat.gguf | grep >/dev/null 'for m in messages' ||
+    fail "no chat template in the file"
+"$TERN" export run -o chat-hf --format hf --chat-template chat.jinja >/dev/null
+grep >/dev/null '"chat_template": "{% for m in messages %}\\"%s\\" é{% endfor %}\\n"' \
+    chat-hf/tokenizer_config.json || fail "no chat template for Hugging Face"
+printf 'a\377' >chat.jinja
+expect 1 "chat.jinja: a chat template is UTF-8" -- "$TERN" export run -o x.gguf --chat-template chat.jinja
 expect 1 "do not divide into Q6_K blocks" -- "$TERN" export run -o q6.gguf --embed q6_k
 expect 1 "use tq2_0, tq1_0, q2_0 or f16" -- "$TERN" export run -o q6.gguf -t q6_k
 

@@ -162,6 +162,20 @@ Test(checkpoint, only_a_checkpoint_is_one)
     FAILS(tern_checkpoint_open(in_dir("absent"), &c), TERN_EIO, "absent");
 }
 
+/* A config that asks for more than the file can hold takes no memory. */
+Test(checkpoint, a_model_larger_than_its_file_is_damage)
+{
+    char *path = in_dir("a.h5");
+    tern_checkpoint *c;
+    config.model.ffn = 1 << 18;
+    config.model.width = 1 << 16;
+    config.model.heads = config.model.kv_heads = 64;
+    config.model.head_dim = 1024;
+    config.model.layers = 9;
+    save(path);
+    FAILS(tern_checkpoint_open(path, &c), TERN_ECORRUPT, "its config wants 6");
+}
+
 /* --- read by others --- */
 
 static const char script[] =

@@ -11,11 +11,13 @@
 
 #include "base/file.h"
 #include "tests/support/scratch.h"
+#include "tests/support/seed.h"
 #include "train/config.h"
 #include "train/options.h"
 
 static tern_status parse(const char *yaml, tern_config *c)
 {
+    tern_test_seed("config", yaml, strlen(yaml));
     return tern_config_parse(yaml, strlen(yaml), "a.yaml", NULL, 0, c);
 }
 
