@@ -96,7 +96,7 @@ if [ -n "$found" ]; then
     exit 1
 fi
 
-step "every reader's fuzzer for ${TERN_FUZZ_SECONDS:=10} s, clang, Address- and UndefinedBehaviorSanitizer"
+step "every reader's fuzzer for ${TERN_FUZZ_SECONDS:=4} s, clang, Address- and UndefinedBehaviorSanitizer"
 export TERN_FUZZ_SECONDS
 if ! echo 'int LLVMFuzzerTestOneInput(const char *d, long n) { return d && n < 0; }' |
     clang -fsanitize=fuzzer,address,undefined -x c -o "$out/has-fuzzer" - 2>"$out/log"; then

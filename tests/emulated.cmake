@@ -3,7 +3,11 @@
 # Their sources are compiled a second time with support/avx512_emulated.h before them.
 # These objects stand before the library on the link line, so what they define is not
 # taken from it; a level_best() beside them says that the CPU has every level. They are
-# linked into tests, never into what is installed.
+# linked into tests, never into what is installed. The whole build has the same kernels
+# as the runtime alone, so once is enough.
+if(TERN_RUNTIME_ONLY)
+  return()
+endif()
 if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64")
   return()
 endif()
