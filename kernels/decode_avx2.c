@@ -365,12 +365,13 @@ static uint64_t read_all(const void *p, size_t bytes)
                       _mm256_extract_epi64(all, 2) ^ _mm256_extract_epi64(all, 3));
 }
 
-const tern_decode_kernels tern_decode_avx2 = {
-    .few = few,
-    .q8_dots = q8_dots,
-    .repack_tq2 = repack_tq2,
-    .repack_tq1 = repack_tq1,
-    .repack_q2 = repack_q2,
-    .spin = spin,
-    .read = read_all,
-};
+void tern_decode_upgrade_avx2(tern_decode_kernels *k)
+{
+    k->few = few;
+    k->q8_dots = q8_dots;
+    k->repack_tq2 = repack_tq2;
+    k->repack_tq1 = repack_tq1;
+    k->repack_q2 = repack_q2;
+    k->spin = spin;
+    k->read = read_all;
+}

@@ -1,8 +1,6 @@
 /* decode_avx512.c - the runtime's kernels with vpdpbusd. What is bound by memory or by
  * shuffles gains nothing from wider registers: those slots are AVX2's. */
 #include <immintrin.h>
-#include <stdbool.h>
-#include <string.h>
 
 #include "kernels/avx_q8.h"
 #include "kernels/decode_kernels.h"
@@ -24,21 +22,6 @@ static void q8_dots(const tern_q8_dots *d)
     avx_q8_dots(d, products);
 }
 
-static int32_t repack_tq2(const uint8_t *row, size_t cols, size_t r, uint8_t *tiles)
-{
-    return tern_decode_avx2.repack_tq2(row, cols, r, tiles);
-}
-
-static int32_t repack_tq1(const uint8_t *row, size_t cols, size_t r, uint8_t *tiles)
-{
-    return tern_decode_avx2.repack_tq1(row, cols, r, tiles);
-}
-
-static int32_t repack_q2(const uint8_t *row, size_t cols, size_t r, uint8_t *tiles)
-{
-    return tern_decode_avx2.repack_q2(row, cols, r, tiles);
-}
-
 static size_t spin(size_t steps, int32_t *sum)
 {
     enum { CHAINS = 12 };
@@ -58,17 +41,9 @@ static size_t spin(size_t steps, int32_t *sum)
     return steps * CHAINS * 64;
 }
 
-static uint64_t read_all(const void *p, size_t bytes)
+void tern_decode_upgrade_avx512(tern_decode_kernels *k)
 {
-    return tern_decode_avx2.read(p, bytes);
+    k->few = few;
+    k->q8_dots = q8_dots;
+    k->spin = spin;
 }
-
-const tern_decode_kernels tern_decode_avx512 = {
-    .few = few,
-    .q8_dots = q8_dots,
-    .repack_tq2 = repack_tq2,
-    .repack_tq1 = repack_tq1,
-    .repack_q2 = repack_q2,
-    .spin = spin,
-    .read = read_all,
-};

@@ -65,10 +65,11 @@ typedef struct tern_decode_kernels {
 } tern_decode_kernels;
 
 extern const tern_decode_kernels tern_decode_scalar;
-extern const tern_decode_kernels tern_decode_avx2;    /* x86-64 only */
-extern const tern_decode_kernels tern_decode_avx512;  /* x86-64 only */
-extern const tern_decode_kernels tern_decode_neon;    /* AArch64 only */
-extern const tern_decode_kernels tern_decode_neondot; /* AArch64 only */
+/* Replace the slots that this instruction set does better. */
+void tern_decode_upgrade_avx2(tern_decode_kernels *k);    /* x86-64 only */
+void tern_decode_upgrade_avx512(tern_decode_kernels *k);  /* x86-64 only */
+void tern_decode_upgrade_neon(tern_decode_kernels *k);    /* AArch64 only */
+void tern_decode_upgrade_neondot(tern_decode_kernels *k); /* AArch64 only */
 
 /* The table in use: scalar until tern_decode_kernels_use() says otherwise. */
 extern const tern_decode_kernels *tern_decode_active;

@@ -224,12 +224,13 @@ static uint64_t read_all(const void *p, size_t bytes)
     return vgetq_lane_u64(sum[0], 0) ^ vgetq_lane_u64(sum[0], 1);
 }
 
-const tern_decode_kernels tern_decode_neon = {
-    .few = few,
-    .q8_dots = q8_dots,
-    .repack_tq2 = repack_tq2,
-    .repack_tq1 = repack_tq1,
-    .repack_q2 = repack_q2,
-    .spin = spin,
-    .read = read_all,
-};
+void tern_decode_upgrade_neon(tern_decode_kernels *k)
+{
+    k->few = few;
+    k->q8_dots = q8_dots;
+    k->repack_tq2 = repack_tq2;
+    k->repack_tq1 = repack_tq1;
+    k->repack_q2 = repack_q2;
+    k->spin = spin;
+    k->read = read_all;
+}

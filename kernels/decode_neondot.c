@@ -23,21 +23,6 @@ static void q8_dots(const tern_q8_dots *d)
     neon_q8_dots(d, products);
 }
 
-static int32_t repack_tq2(const uint8_t *row, size_t cols, size_t r, uint8_t *tiles)
-{
-    return tern_decode_neon.repack_tq2(row, cols, r, tiles);
-}
-
-static int32_t repack_tq1(const uint8_t *row, size_t cols, size_t r, uint8_t *tiles)
-{
-    return tern_decode_neon.repack_tq1(row, cols, r, tiles);
-}
-
-static int32_t repack_q2(const uint8_t *row, size_t cols, size_t r, uint8_t *tiles)
-{
-    return tern_decode_neon.repack_q2(row, cols, r, tiles);
-}
-
 static size_t spin(size_t steps, int32_t *sum)
 {
     enum { CHAINS = 16 };
@@ -57,17 +42,9 @@ static size_t spin(size_t steps, int32_t *sum)
     return steps * CHAINS * 16;
 }
 
-static uint64_t read_all(const void *p, size_t bytes)
+void tern_decode_upgrade_neondot(tern_decode_kernels *k)
 {
-    return tern_decode_neon.read(p, bytes);
+    k->few = few;
+    k->q8_dots = q8_dots;
+    k->spin = spin;
 }
-
-const tern_decode_kernels tern_decode_neondot = {
-    .few = few,
-    .q8_dots = q8_dots,
-    .repack_tq2 = repack_tq2,
-    .repack_tq1 = repack_tq1,
-    .repack_q2 = repack_q2,
-    .spin = spin,
-    .read = read_all,
-};
