@@ -82,3 +82,43 @@ Test(arena, large_heap_blocks_take_what_they_hold)
     cr_expect(lt(long, taken, (long)(COUNT * (bytes + bytes / 4))), "%ld", taken);
     for (int i = 0; i < COUNT; i++) tern_free(p[i]);
 }
+
+/* Cut from slabs: cleared, apart from each other, and given back in any order. */
+Test(arena, middling_heap_blocks)
+{
+    enum { COUNT = 200 };
+    const size_t bytes = 300000;
+    unsigned char *p[COUNT];
+    const long before = resident();
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < COUNT; i++) {
+            p[i] = tern_calloc(bytes + (size_t)i, 1);
+            cr_assert(ne(ptr, p[i], NULL));
+            cr_expect(eq(sz, (size_t)p[i] % TERN_ALIGN, 0));
+            for (size_t j = 0; j < bytes; j += 127) cr_assert(eq(int, p[i][j], 0));
+            memset(p[i], i, bytes + (size_t)i);
+        }
+        for (int i = 0; i < COUNT; i++) {
+            unsigned char *q = p[i * 7 % COUNT];
+            cr_assert(eq(int, q[0], i * 7 % COUNT));
+            cr_assert(eq(int, q[bytes - 1], i * 7 % COUNT));
+            tern_free(q);
+        }
+    }
+    const long kept = resident() - before;
+    cr_expect(lt(long, kept, (long)(COUNT * bytes / 10)), "%ld bytes are left", kept);
+}
+
+/* Arrays that are walked through together do not begin at the same place of a page. */
+Test(arena, heap_blocks_begin_at_changing_places)
+{
+    const size_t sizes[] = {512 << 10, 4 << 20};
+    for (size_t s = 0; s < 2; s++) {
+        char *p[5];
+        for (int i = 0; i < 5; i++) p[i] = tern_calloc(sizes[s], 1);
+        for (int i = 0; i < 5; i++)
+            for (int j = 0; j < i; j++)
+                cr_expect(ne(sz, (size_t)p[i] % 4096, (size_t)p[j] % 4096));
+        for (int i = 0; i < 5; i++) tern_free(p[i]);
+    }
+}
