@@ -114,9 +114,10 @@ float *tern_tape_grad(tern_tape *t, tern_var *v);
 /* The same, but on the first use undefined, with *beta = 0: for gemm. Else *beta = 1.
  */
 float *tern_tape_grad_beta(tern_tape *t, tern_var *v, float *beta);
-/* As tern_tape_grad(), for kernels that compute several gradients at once and cannot
- * skip one: zeroed scratch where v needs none. */
-float *tern_tape_grad_or_scratch(tern_tape *t, tern_var *v);
+/* The gradients of `count` vars for a kernel that cannot skip one: scratch where a var
+ * needs none. true: they are to be added to; false: this is the first use of all of
+ * them, and they are undefined. NULLs if memory ran out. */
+bool tern_tape_grads(tern_tape *t, tern_var *const v[], size_t count, float *g[]);
 /* The gradient of v on the memory of its value, still undefined, where nothing else
  * needs that value: v->val is no more, but the caller may read it there before writing.
  * NULL, and nothing has changed, where that is not so. */

@@ -21,13 +21,12 @@ static void attention_backward(tern_tape *t, tern_node *n)
 {
     const saved_attention *s = n->saved;
     const tern_var *q = n->in[0], *k = n->in[1], *v = n->in[2], *o = n->out;
-    float *dq = tern_tape_grad_or_scratch(t, n->in[0]);
-    float *dk = tern_tape_grad_or_scratch(t, n->in[1]);
-    float *dv = tern_tape_grad_or_scratch(t, n->in[2]);
+    float *d[3];
+    const bool add = tern_tape_grads(t, n->in, 3, d);
     void *scratch = tern_tape_scratch(t, tern_attention_backward_scratch(&s->shape));
-    if (!dq || !dk || !dv || !scratch) return;
+    if (!d[0] || !d[1] || !d[2] || !scratch) return;
     tern_attention_backward(&s->shape, q->val, k->val, v->val, o->val, s->lse, o->grad,
-                            dq, dk, dv, scratch);
+                            add, d[0], d[1], d[2], scratch);
 }
 
 static const tern_op attention_op = {.name = "attention",

@@ -11,11 +11,11 @@ static void glu_backward(tern_tape *t, tern_node *n)
 {
     const tern_activation *f = n->saved;
     const tern_var *gate = n->in[0], *up = n->in[1];
-    float *dgate = tern_tape_grad_or_scratch(t, n->in[0]);
-    float *dup = tern_tape_grad_or_scratch(t, n->in[1]);
-    if (!dgate || !dup) return;
-    tern_glu_backward(*f, gate->val, up->val, n->out->grad, tern_var_count(gate), dgate,
-                      dup);
+    float *d[2];
+    const bool add = tern_tape_grads(t, n->in, 2, d);
+    if (!d[0] || !d[1]) return;
+    tern_glu_backward(*f, gate->val, up->val, n->out->grad, tern_var_count(gate), add,
+                      d[0], d[1]);
 }
 
 static const tern_op glu_op = {

@@ -3,21 +3,17 @@
  *     a = f(gate) . up,   y = quantize(rmsnorm(a, gain))
  *
  * a is as large as gate or up, the largest values of a block, and its norm's backward
- * needs it. Computing it again costs one pass over memory that would have to read it
- * anyway, so it is made in blocks of rows that stay in the cache, in both directions:
+ * needs it. Computing it again costs less than keeping it, so it is made row by row, in
+ * the first level cache, in both directions:
  *
  *     dy -> da (rmsnorm, straight through the quantiser) -> dgate, dup (glu)
  *
  * gate and up are mostly read for the last time here. Then their gradients take their
- * place, block by block: the largest gradients of a model cost no memory.
- *
- * The block's size is fixed: sums over rows (dgain) do not depend on the machine. */
+ * place, element by element: the largest gradients of a model cost no memory. */
 
 #include "autograd/norm.h"
 #include "autograd/ops.h"
 #include "kernels/rows.h"
-
-enum { BLOCK_ROWS = 128 };
 
 typedef struct saved_glu {
     tern_activation f;
@@ -25,75 +21,46 @@ typedef struct saved_glu {
     float rstd[]; /* (rows) */
 } saved_glu;
 
-static size_t block_rows(size_t first, size_t rows)
+static float *norm_scratch(tern_tape *t, const tern_var *v)
 {
-    return rows - first < BLOCK_ROWS ? rows - first : BLOCK_ROWS;
+    return tern_tape_scratch(t, tern_norm_scratch((size_t)v->rows, (size_t)v->cols) *
+                                    sizeof(float));
 }
 
-/* gate or up: its value, and where its gradient goes. */
-typedef struct side {
-    const float *val;
-    float *grad;
-    float *copy; /* of a block of val, if grad stands in its place; else NULL */
-} side;
-
-static side side_of(tern_tape *t, tern_var *v)
+/* The gradients of gate and up; true if they are to be added to. */
+static bool side_grads(tern_tape *t, tern_node *n, float *g[2])
 {
-    side s = {.val = v->val, .grad = tern_tape_grad_over_value(t, v)};
-    if (s.grad)
-        s.copy = tern_tape_scratch(t, BLOCK_ROWS * (size_t)v->cols * sizeof *s.copy);
-    else
-        s.grad = tern_tape_grad_or_scratch(t, v);
-    return s;
-}
-
-/* `count` values, with their gradients ready to be added to. */
-static const float *block_of(const side *s, size_t at, size_t count)
-{
-    if (!s->copy) return s->val + at;
-    tern_copy(s->val + at, count, s->copy);
-    tern_zero(count, s->grad + at);
-    return s->copy;
+    tern_var *gate = n->in[0], *up = n->in[1];
+    if (gate == up || gate->grad || up->grad) return tern_tape_grads(t, n->in, 2, g);
+    for (int i = 0; i < 2; i++) {
+        g[i] = tern_tape_grad_over_value(t, n->in[i]);
+        if (!g[i]) (void)tern_tape_grads(t, n->in + i, 1, g + i);
+    }
+    return false;
 }
 
 static void glu_norm_backward(tern_tape *t, tern_node *n)
 {
     const saved_glu *s = n->saved;
+    const float *gate = n->in[0]->val, *up = n->in[1]->val;
     const tern_var *gain = n->in[2];
-    const size_t rows = (size_t)n->out->rows, cols = (size_t)n->out->cols;
-    const side gate = side_of(t, n->in[0]), up = side_of(t, n->in[1]);
     float *dgain = gain ? tern_tape_grad(t, n->in[2]) : NULL;
-    float *a = tern_tape_scratch(t, BLOCK_ROWS * cols * sizeof *a);
-    float *da = tern_tape_scratch(t, BLOCK_ROWS * cols * sizeof *da);
+    float *g[2], *scratch = norm_scratch(t, n->out);
+    const bool add = side_grads(t, n, g);
     if (tern_tape_status(t) != TERN_OK) return;
-
-    for (size_t i = 0; i < rows; i += BLOCK_ROWS) {
-        const size_t m = block_rows(i, rows), at = i * cols;
-        const float *g = block_of(&gate, at, m * cols),
-                    *u = block_of(&up, at, m * cols);
-        tern_glu(s->f, g, u, m * cols, a);
-        tern_zero(m * cols, da);
-        tern_rmsnorm_rows_backward(a, gain ? gain->val : NULL, s->rstd + i,
-                                   n->out->grad + at, m, cols, da, dgain);
-        tern_glu_backward(s->f, g, u, da, m * cols, gate.grad + at, up.grad + at);
-    }
+    tern_glu_rmsnorm_rows_backward(
+        s->f, gate, up, gain ? gain->val : NULL, s->rstd, n->out->grad,
+        (size_t)n->out->rows, (size_t)n->out->cols, add, g[0], g[1], dgain, scratch);
 }
 
 static void glu_norm_value(tern_tape *t, tern_node *n)
 {
     saved_glu *s = n->saved;
     const tern_var *gate = n->in[0], *up = n->in[1], *gain = n->in[2];
-    const size_t rows = (size_t)gate->rows, cols = (size_t)gate->cols;
-    float *a = tern_tape_scratch(t, BLOCK_ROWS * cols * sizeof *a);
-    for (size_t i = 0; a && i < rows; i += BLOCK_ROWS) {
-        tern_qrows q = *tern_node_codes(n);
-        q.rows = block_rows(i, rows);
-        q.codes += i * q.stride;
-        q.scale += i;
-        q.sum += i;
-        tern_glu(s->f, gate->val + i * cols, up->val + i * cols, q.rows * cols, a);
-        tern_rmsnorm_quantize_rows(a, gain ? gain->val : NULL, s->eps, s->rstd + i, &q);
-    }
+    float *scratch = norm_scratch(t, gate);
+    if (!scratch) return;
+    tern_glu_rmsnorm_quantize_rows(s->f, gate->val, up->val, gain ? gain->val : NULL,
+                                   s->eps, s->rstd, tern_node_codes(n), scratch);
 }
 
 static const tern_op glu_norm_op = {.name = "glu_rmsnorm_quantize",

@@ -32,12 +32,14 @@ void tern_norm_backward(tern_tape *t, tern_node *n)
 {
     const tern_var *x = n->in[0], *gain = n->in[1];
     const float *rstd = n->saved;
-    /* The kernel cannot skip dx, so an input without gradient gets scratch. */
-    float *dx = tern_tape_grad_or_scratch(t, n->in[0]);
-    float *dgain = gain ? tern_tape_grad(t, n->in[1]) : NULL;
-    if (!dx) return;
+    const size_t rows = (size_t)x->rows, cols = (size_t)x->cols;
+    float *dx, *dgain = gain ? tern_tape_grad(t, n->in[1]) : NULL;
+    const bool add = tern_tape_grads(t, n->in, 1, &dx);
+    float *scratch =
+        tern_tape_scratch(t, tern_norm_scratch(rows, cols) * sizeof(float));
+    if (!dx || !scratch) return;
     tern_rmsnorm_rows_backward(x->val, gain ? gain->val : NULL, rstd, n->out->grad,
-                               (size_t)x->rows, (size_t)x->cols, dx, dgain);
+                               rows, cols, add, dx, dgain, scratch);
 }
 
 static const tern_op rmsnorm_op = {

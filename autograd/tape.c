@@ -533,13 +533,20 @@ float *tern_tape_grad(tern_tape *t, tern_var *v)
     return g;
 }
 
-float *tern_tape_grad_or_scratch(tern_tape *t, tern_var *v)
+bool tern_tape_grads(tern_tape *t, tern_var *const v[], size_t count, float *g[])
 {
-    if (v->needs_grad) return tern_tape_grad(t, v);
-    const size_t n = tern_var_count(v);
-    float *g = tern_tape_scratch(t, n * sizeof *g);
-    if (g) tern_zero(n, g);
-    return g;
+    bool fresh[TERN_NODE_INPUTS], add = false;
+    for (size_t i = 0; i < count; i++) {
+        float beta = 0.0f;
+        g[i] = v[i]->needs_grad
+                   ? tern_tape_grad_beta(t, v[i], &beta)
+                   : tern_tape_scratch(t, tern_var_count(v[i]) * sizeof(float));
+        fresh[i] = beta == 0.0f;
+        add |= !fresh[i];
+    }
+    for (size_t i = 0; i < count; i++)
+        if (add && fresh[i] && g[i]) tern_zero(tern_var_count(v[i]), g[i]);
+    return add;
 }
 
 float *tern_tape_grad_over_value(tern_tape *t, tern_var *v)

@@ -293,18 +293,6 @@ static void attend_tile(const tern_attention_shape *s, const cut *c, size_t inde
     tile_forward(&t, &w);
 }
 
-/* All tiles, by threads of our own. */
-static void attend_all(const tern_attention_shape *s, const operands *a, float *scratch)
-{
-    const cut c = cut_rows(s, (size_t)tern_threads());
-    const size_t own = tern_attention_part_scratch(s);
-
-/* Dynamic, because tiles with more keys take longer; no result depends on who. */
-#pragma omp parallel for num_threads(tern_threads()) schedule(dynamic) if (c.tiles > 1)
-    for (size_t index = 0; index < c.tiles; index++)
-        attend_tile(s, &c, index, a, scratch + (size_t)omp_get_thread_num() * own);
-}
-
 static void attend_part(const tern_team *t, const tern_attention_shape *s,
                         const operands *a, float *scratch)
 {
@@ -312,6 +300,24 @@ static void attend_part(const tern_team *t, const tern_attention_shape *s,
     const tern_part own = tern_team_share(t, c.tiles);
     for (size_t index = own.first; index < own.end; index++)
         attend_tile(s, &c, index, a, scratch);
+}
+
+/* All tiles, by threads of our own: where they share out evenly, a thread gets the rows
+ * that it has in other functions too. No result depends on who. */
+static void attend_all(const tern_attention_shape *s, const operands *a, float *scratch)
+{
+    const cut c = cut_rows(s, (size_t)tern_threads());
+    const size_t own = tern_attention_part_scratch(s);
+#pragma omp parallel num_threads(tern_threads()) if (c.tiles > 1)
+    {
+        const tern_team t = tern_team_here();
+        if (c.lines % t.count == 0)
+            attend_part(&t, s, a, scratch + t.index * own);
+        else /* tiles with more keys take longer */
+#pragma omp for schedule(dynamic)
+            for (size_t index = 0; index < c.tiles; index++)
+                attend_tile(s, &c, index, a, scratch + t.index * own);
+    }
 }
 
 void tern_attention(const tern_attention_shape *s, const float *q, const float *k,
@@ -378,6 +384,7 @@ typedef struct head {
     const float *q, *k, *o, *lse, *dout;
     float *dq, *dk, *dv;
     size_t q_row, kv_row, dim, keys;
+    bool add_q, add_kv; /* to what dq, dk and dv hold before this head */
 } head;
 
 /* A block: query rows [i, i + rows) and keys [j, j + keys), j <= i, both multiples of
@@ -420,7 +427,7 @@ static void block_gradient(const head *h, const block *b, const backward_scratch
     }
 }
 
-/* dk += ds^T q and dv += p^T dout. */
+/* dk += ds^T q and dv += p^T dout; a key's first block is the one on the diagonal. */
 static void block_keys(const head *h, const block *b, const backward_scratch *w)
 {
     const tern_float_kernels *f = tern_float_active;
@@ -438,7 +445,7 @@ static void block_keys(const head *h, const block *b, const backward_scratch *w)
                         .m = min_size(stripe, b->keys - c),
                         .n = h->dim,
                         .k = b->rows - first,
-                        .add = true};
+                        .add = h->add_kv || !b->diagonal};
         f->chain(&t);
         t.a = w->p + first * TILE + c;
         t.b = w->dout + first * h->dim;
@@ -462,7 +469,7 @@ static void block_queries(const head *h, const block *b, const backward_scratch 
                                            .n = h->dim,
                                            .k = b->diagonal ? 1 : b->keys,
                                            .slope = b->diagonal ? 1 : 0,
-                                           .add = true});
+                                           .add = h->add_q || b->j > 0});
 }
 
 static void head_backward(const head *h, backward_scratch *w)
@@ -490,8 +497,8 @@ static void head_backward(const head *h, backward_scratch *w)
 
 void tern_attention_backward(const tern_attention_shape *s, const float *q,
                              const float *k, const float *v, const float *o,
-                             const float *lse, const float *dout, float *dq, float *dk,
-                             float *dv, void *scratch)
+                             const float *lse, const float *dout, bool add, float *dq,
+                             float *dk, float *dv, void *scratch)
 {
     assert(s->past == 0);
     const tern_float_kernels *f = tern_float_active;
@@ -523,7 +530,9 @@ void tern_attention_backward(const tern_attention_shape *s, const float *q,
                             .q_row = width,
                             .kv_row = kv_width,
                             .dim = D,
-                            .keys = T};
+                            .keys = T,
+                            .add_q = add,
+                            .add_kv = add || n > g * group};
             head_backward(&h, &w);
         }
     }

@@ -15,6 +15,7 @@
 #ifndef TERN_KERNELS_ATTENTION_H
 #define TERN_KERNELS_ATTENTION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -50,10 +51,10 @@ void tern_attention_half(const tern_attention_shape *s, const float *q,
                          const uint16_t *k, const uint16_t *v, float *o, void *scratch);
 
 /* tern_attention_backward() - past must be 0.
- *   dout in (B, T, H * D);  dq, dk, dv  += , shapes as q, k, v */
+ *   dout in (B, T, H * D);  dq, dk, dv  = , or += if add; shapes as q, k, v */
 void tern_attention_backward(const tern_attention_shape *s, const float *q,
                              const float *k, const float *v, const float *o,
-                             const float *lse, const float *dout, float *dq, float *dk,
-                             float *dv, void *scratch);
+                             const float *lse, const float *dout, bool add, float *dq,
+                             float *dk, float *dv, void *scratch);
 
 #endif /* TERN_KERNELS_ATTENTION_H */

@@ -34,6 +34,12 @@
         }                                                                              \
     } while (0)
 
+/* What a result is added to. */
+TERN_INLINE lanes before(bool add, const float *y, size_t c)
+{
+    return add ? lanes_load_n(y, c) : lanes_set(0.0f);
+}
+
 /* y += a */
 TERN_INLINE void add_to(float *y, lanes a, size_t c)
 {
@@ -162,20 +168,23 @@ static float rms_dot(const float *x, float r, const float *gain, const float *dy
 }
 
 TERN_INLINE void rms_grad_step(const float *x, lanes r, const float *gain,
-                               const float *dy, lanes mean, size_t i, float *dx,
-                               size_t c)
+                               const float *dy, lanes mean, size_t i, bool add,
+                               float *dx, size_t c)
 {
     const lanes g = gained(gain, i, lanes_load_n(dy + i, c), c);
     const lanes rx = lanes_mul(r, lanes_load_n(x + i, c));
     const lanes d = lanes_fnma(rx, mean, g);
-    lanes_store_n(dx + i, lanes_fma(r, d, lanes_load_n(dx + i, c)), c);
+    lanes_store_n(dx + i, lanes_fma(r, d, before(add, dx + i, c)), c);
 }
 
 static void rms_grad(const float *x, float r, const float *gain, const float *dy,
-                     float mean, size_t n, float *dx)
+                     float mean, size_t n, bool add, float *dx)
 {
     const lanes rr = lanes_set(r), mm = lanes_set(mean);
-    LANES_EACH16(n, rms_grad_step(x, rr, gain, dy, mm, i, dx, c));
+    if (add)
+        LANES_EACH16(n, rms_grad_step(x, rr, gain, dy, mm, i, true, dx, c));
+    else
+        LANES_EACH16(n, rms_grad_step(x, rr, gain, dy, mm, i, false, dx, c));
 }
 
 TERN_INLINE void rms_gain_grad_step(const float *x, lanes r, const float *dy,
@@ -293,24 +302,32 @@ static void glu(tern_activation f, const float *gate, const float *up, size_t n,
 }
 
 TERN_INLINE void glu_grad_step(tern_activation f, const float *gate, const float *up,
-                               const float *dy, float *dgate, float *dup, size_t c)
+                               const float *dy, bool add, float *dgate, float *dup,
+                               size_t c)
 {
     lanes value, slope;
     activate_both(f, lanes_load_n(gate, c), &value, &slope);
     const lanes d = lanes_load_n(dy, c), du = lanes_mul(d, lanes_load_n(up, c));
-    lanes_store_n(dgate, lanes_fma(du, slope, lanes_load_n(dgate, c)), c);
-    lanes_store_n(dup, lanes_fma(d, value, lanes_load_n(dup, c)), c);
+    const lanes g = before(add, dgate, c), u = before(add, dup, c);
+    lanes_store_n(dgate, lanes_fma(du, slope, g), c);
+    lanes_store_n(dup, lanes_fma(d, value, u), c);
 }
 
 static void glu_grad(tern_activation f, const float *gate, const float *up,
-                     const float *dy, size_t n, float *dgate, float *dup)
+                     const float *dy, size_t n, bool add, float *dgate, float *dup)
 {
-    if (f == TERN_SILU)
-        LANES_EACH16(n, glu_grad_step(TERN_SILU, gate + i, up + i, dy + i, dgate + i,
-                                      dup + i, c));
+#define GLU_GRAD(f, add)                                                               \
+    LANES_EACH16(                                                                      \
+        n, glu_grad_step(f, gate + i, up + i, dy + i, add, dgate + i, dup + i, c))
+    if (f == TERN_SILU && add)
+        GLU_GRAD(TERN_SILU, true);
+    else if (f == TERN_SILU)
+        GLU_GRAD(TERN_SILU, false);
+    else if (add)
+        GLU_GRAD(TERN_RELU2, true);
     else
-        LANES_EACH16(n, glu_grad_step(TERN_RELU2, gate + i, up + i, dy + i, dgate + i,
-                                      dup + i, c));
+        GLU_GRAD(TERN_RELU2, false);
+#undef GLU_GRAD
 }
 
 /* --- element by element --- */

@@ -55,9 +55,9 @@ typedef struct tern_float_kernels {
     /* sum of (gain * dy) * (r * x) */
     float (*rms_dot)(const float *x, float r, const float *gain, const float *dy,
                      size_t n);
-    /* dx += r * (gain * dy - (r * x) * mean) */
+    /* dx = or += r * (gain * dy - (r * x) * mean) */
     void (*rms_grad)(const float *x, float r, const float *gain, const float *dy,
-                     float mean, size_t n, float *dx);
+                     float mean, size_t n, bool add, float *dx);
     /* dgain += dy * (r * x) */
     void (*rms_gain_grad)(const float *x, float r, const float *dy, size_t n,
                           float *dgain);
@@ -73,8 +73,9 @@ typedef struct tern_float_kernels {
     void (*relu2_grad)(const float *x, const float *dy, size_t n, float *dx); /* += */
     void (*glu)(tern_activation f, const float *gate, const float *up, size_t n,
                 float *y);
+    /* dgate and dup = or += */
     void (*glu_grad)(tern_activation f, const float *gate, const float *up,
-                     const float *dy, size_t n, float *dgate, float *dup); /* += */
+                     const float *dy, size_t n, bool add, float *dgate, float *dup);
 
     /* --- element by element --- */
     void (*add)(const float *a, const float *b, size_t n, float *y); /* y = a + b */

@@ -64,10 +64,11 @@ void tern_glu(tern_activation f, const float *gate, const float *up, size_t n, f
 }
 
 void tern_glu_backward(tern_activation f, const float *gate, const float *up,
-                       const float *dy, size_t n, float *dgate, float *dup)
+                       const float *dy, size_t n, bool add, float *dgate, float *dup)
 {
     const tern_float_kernels *k = tern_float_active;
-    TERN_IN_SHARES(n, k->glu_grad(f, gate + i, up + i, dy + i, c, dgate + i, dup + i));
+    TERN_IN_SHARES(
+        n, k->glu_grad(f, gate + i, up + i, dy + i, c, add, dgate + i, dup + i));
 }
 
 /* --- element by element --- */

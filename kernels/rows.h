@@ -17,6 +17,7 @@
 #ifndef TERN_KERNELS_ROWS_H
 #define TERN_KERNELS_ROWS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,11 +28,20 @@
  * rstd out (rows): r, or NULL. y may be x. */
 void tern_rmsnorm_rows(const float *x, const float *gain, float eps, size_t rows,
                        size_t cols, float *y, float *rstd);
-/* g = gain * dy;  dx += r * (g - (r x) mean(g . r x));  dgain += sum over rows dy . r
- * x. dgain may be NULL. */
+/* g = gain * dy;  dx = (or += if add) r * (g - (r x) mean(g . r x));
+ * dgain += sum over rows dy . r x, or NULL. scratch: tern_norm_scratch() floats. */
 void tern_rmsnorm_rows_backward(const float *x, const float *gain, const float *rstd,
-                                const float *dy, size_t rows, size_t cols, float *dx,
-                                float *dgain);
+                                const float *dy, size_t rows, size_t cols, bool add,
+                                float *dx, float *dgain, float *scratch);
+/* The same behind a gated unit: of rmsnorm(f(gate) . up), rstd as that norm had it. Not
+ * added, dgate and dup may be gate and up themselves. */
+void tern_glu_rmsnorm_rows_backward(tern_activation f, const float *gate,
+                                    const float *up, const float *gain,
+                                    const float *rstd, const float *dy, size_t rows,
+                                    size_t cols, bool add, float *dgate, float *dup,
+                                    float *dgain, float *scratch);
+/* Floats that these need with the current number of threads. */
+size_t tern_norm_scratch(size_t rows, size_t cols);
 
 /* --- rotary positions (Su et al. 2021), pairs (i, i + D/2) as in HF and NEOX ---
  * Angle of pair i at position p: p * theta^(-2i/D), computed in double.
@@ -54,11 +64,12 @@ typedef enum tern_unary {
 void tern_unary_map(tern_unary f, const float *x, size_t n, float *y);
 void tern_unary_backward(tern_unary f, const float *x, const float *dy, size_t n,
                          float *dx); /* dx += */
-/* Gated: y = f(gate) * up. y may be gate or up. Backward: dgate +=, dup +=. */
+/* Gated: y = f(gate) * up. y may be gate or up. Backward: dgate and dup = , or += if
+ * add. */
 void tern_glu(tern_activation f, const float *gate, const float *up, size_t n,
               float *y);
 void tern_glu_backward(tern_activation f, const float *gate, const float *up,
-                       const float *dy, size_t n, float *dgate, float *dup);
+                       const float *dy, size_t n, bool add, float *dgate, float *dup);
 
 /* --- element by element --- */
 void tern_zero(size_t n, float *y);                                    /* y = 0 */

@@ -1,18 +1,26 @@
-/* rows_norm.c - RMSNorm and rotary positions, rows in parallel.
+/* rows_norm.c - RMSNorm, with or without a gated unit before it, and rotary positions,
+ * rows in parallel.
  *
  * RMSNorm's gradient, with r = 1 / sqrt(mean(x^2) + eps), g = gain * dy, n columns:
  *
  *     y_i = r x_i gain_i,   dr/dx_j = -r^3 x_j / n
  *     dx_j = r g_j - (r^3 x_j / n) sum_i g_i x_i = r (g_j - (r x_j) mean_i(g_i r x_i))
+ *
+ * A thread has the same rows here as in the products before and after (parts.h), and
+ * touches each once, while it is in the first level cache. So the gain's gradient, a
+ * sum over rows, is summed for GROUP rows at a time, and then over the groups in their
+ * order: the same bits for any number of threads.
  */
 #include <math.h>
+#include <omp.h>
+#include <string.h>
 
 #include "kernels/float_kernels.h"
 #include "kernels/rows.h"
 
 enum {
     SERIAL = 1 << 13, /* floats: below this a second thread does not pay */
-    BLOCK = 1 << 15,  /* floats of x (and of dy) that a block of rows holds */
+    GROUP = 32,       /* rows whose gain gradients are summed at once */
     COLS = 64         /* columns that a thread sums at a time */
 };
 
@@ -30,40 +38,95 @@ void tern_rmsnorm_rows(const float *x, const float *gain, float eps, size_t rows
     }
 }
 
-/* dgain over rows [first, end), one thread per group of columns. A thread meets its
- * group again in the next call, so each column is one sum over all rows in order. */
-static void gain_gradient(const float *x, const float *rstd, const float *dy,
-                          size_t first, size_t end, size_t cols, float *dgain)
+/* --- the gradient --- */
+
+/* Floats of a row, in whole lines of cache. */
+static size_t line_up(size_t cols)
+{
+    return (cols + 15) / 16 * 16;
+}
+
+static size_t group_count(size_t rows)
+{
+    return (rows + GROUP - 1) / GROUP;
+}
+
+size_t tern_norm_scratch(size_t rows, size_t cols)
+{
+    return (group_count(rows) + 2 * (size_t)tern_threads()) * line_up(cols);
+}
+
+/* All columns' share of dgain over the groups, in the team of threads around. */
+static void sum_groups(const float *sums, size_t groups, size_t cols, float *dgain)
+{
+    const size_t row = line_up(cols);
+#pragma omp for schedule(static)
+    for (size_t c = 0; c < cols; c += COLS)
+        for (size_t i = 0; i < groups; i++)
+            tern_float_active->add(dgain + c, sums + i * row + c,
+                                   cols - c < COLS ? cols - c : COLS, dgain + c);
+}
+
+/* One row; sums, if it is not NULL, is its group's part of dgain. */
+static void norm_row_backward(const float *x, const float *gain, float r,
+                              const float *dy, size_t cols, bool add, float *dx,
+                              float *sums)
 {
     const tern_float_kernels *k = tern_float_active;
-#pragma omp for schedule(static) nowait
-    for (size_t c = 0; c < cols; c += COLS) {
-        const size_t n = cols - c < COLS ? cols - c : COLS;
-        for (size_t i = first; i < end; i++)
-            k->rms_gain_grad(x + i * cols + c, rstd[i], dy + i * cols + c, n,
-                             dgain + c);
+    const float sum = k->rms_dot(x, r, gain, dy, cols);
+    k->rms_grad(x, r, gain, dy, sum / (float)cols, cols, add, dx);
+    if (sums) k->rms_gain_grad(x, r, dy, cols, sums);
+}
+
+void tern_rmsnorm_rows_backward(const float *x, const float *gain, const float *rstd,
+                                const float *dy, size_t rows, size_t cols, bool add,
+                                float *dx, float *dgain, float *scratch)
+{
+    const size_t groups = group_count(rows);
+#pragma omp parallel num_threads(tern_threads()) if (rows * cols > SERIAL)
+    {
+#pragma omp for schedule(static)
+        for (size_t g = 0; g < groups; g++) {
+            const size_t end = (g + 1) * GROUP < rows ? (g + 1) * GROUP : rows;
+            float *sums = dgain ? scratch + g * line_up(cols) : NULL;
+            if (sums) memset(sums, 0, cols * sizeof *sums);
+            for (size_t i = g * GROUP; i < end; i++)
+                norm_row_backward(x + i * cols, gain, rstd[i], dy + i * cols, cols, add,
+                                  dx + i * cols, sums);
+        }
+        if (dgain) sum_groups(scratch, groups, cols, dgain);
     }
 }
 
-/* In blocks of rows that the second-level cache holds for dgain's turn. */
-void tern_rmsnorm_rows_backward(const float *x, const float *gain, const float *rstd,
-                                const float *dy, size_t rows, size_t cols, float *dx,
-                                float *dgain)
+void tern_glu_rmsnorm_rows_backward(tern_activation f, const float *gate,
+                                    const float *up, const float *gain,
+                                    const float *rstd, const float *dy, size_t rows,
+                                    size_t cols, bool add, float *dgate, float *dup,
+                                    float *dgain, float *scratch)
 {
-    const tern_float_kernels *k = tern_float_active;
-    const size_t step = BLOCK / cols + 1;
+    const size_t groups = group_count(rows), own = line_up(cols);
 #pragma omp parallel num_threads(tern_threads()) if (rows * cols > SERIAL)
-    for (size_t first = 0; first < rows; first += step) {
-        const size_t end = rows - first < step ? rows : first + step;
-#pragma omp for schedule(static) nowait
-        for (size_t i = first; i < end; i++) {
-            const float *xi = x + i * cols, *dyi = dy + i * cols;
-            const float sum = k->rms_dot(xi, rstd[i], gain, dyi, cols);
-            k->rms_grad(xi, rstd[i], gain, dyi, sum / (float)cols, cols, dx + i * cols);
+    {
+        float *a = scratch + (groups + 2 * (size_t)omp_get_thread_num()) * own;
+        float *da = a + own;
+#pragma omp for schedule(static)
+        for (size_t g = 0; g < groups; g++) {
+            const size_t end = (g + 1) * GROUP < rows ? (g + 1) * GROUP : rows;
+            float *sums = dgain ? scratch + g * own : NULL;
+            if (sums) memset(sums, 0, cols * sizeof *sums);
+            for (size_t i = g * GROUP; i < end; i++) {
+                const size_t at = i * cols;
+                tern_float_active->glu(f, gate + at, up + at, cols, a);
+                norm_row_backward(a, gain, rstd[i], dy + at, cols, false, da, sums);
+                tern_float_active->glu_grad(f, gate + at, up + at, da, cols, add,
+                                            dgate + at, dup + at);
+            }
         }
-        if (dgain) gain_gradient(x, rstd, dy, first, end, cols, dgain);
+        if (dgain) sum_groups(scratch, groups, cols, dgain);
     }
 }
+
+/* --- rotary positions --- */
 
 void tern_rope_table(size_t positions, size_t head_dim, double theta, float *cosines,
                      float *sines)

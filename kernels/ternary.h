@@ -35,6 +35,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/spec.h"
+
 #include "base/status.h"
 
 /* --- weights --- */
@@ -104,6 +106,12 @@ void tern_quantize_rows(const float *x, tern_qrows *out);
  *   gain  in   (cols)     rstd  out  (rows) or NULL */
 void tern_rmsnorm_quantize_rows(const float *x, const float *gain, float eps,
                                 float *rstd, tern_qrows *out);
+
+/* The same of f(gate) . up (rows.h), which is never in memory as a whole.
+ *   rstd  out  (rows)      scratch  tern_norm_scratch(rows, cols) floats (rows.h) */
+void tern_glu_rmsnorm_quantize_rows(tern_activation f, const float *gate,
+                                    const float *up, const float *gain, float eps,
+                                    float *rstd, tern_qrows *out, float *scratch);
 
 /* code / s as float, (rows, cols) row-major with row length ld. Rows [first, first +
  * n).*/

@@ -1,5 +1,6 @@
 /* ternary_rows.c - activations to 8-bit codes, one scale per row. */
 #include <assert.h>
+#include <omp.h>
 #include <string.h>
 
 #include "kernels/cpu.h"
@@ -89,6 +90,26 @@ void tern_rmsnorm_quantize_rows(const float *x, const float *gain, float eps,
         const float scale = tern_rms_rstd(squares, cols, eps);
         if (rstd) rstd[r] = scale;
         rmsnorm_quantize_row(row, gain, scale, out, r);
+    }
+}
+
+void tern_glu_rmsnorm_quantize_rows(tern_activation f, const float *gate,
+                                    const float *up, const float *gain, float eps,
+                                    float *rstd, tern_qrows *out, float *scratch)
+{
+    assert(out->stride == tern_qrows_stride(out->cols));
+    const size_t cols = out->cols, own = (cols + 15) / 16 * 16;
+    const int threads = threads_for(out->rows, cols);
+#pragma omp parallel num_threads(threads)
+    {
+        float *a = scratch + (size_t)omp_get_thread_num() * own;
+#pragma omp for schedule(static)
+        for (size_t r = 0; r < out->rows; r++) {
+            tern_float_active->glu(f, gate + r * cols, up + r * cols, cols, a);
+            const float squares = tern_float_active->sum_squares(a, cols);
+            rstd[r] = tern_rms_rstd(squares, cols, eps);
+            rmsnorm_quantize_row(a, gain, rstd[r], out, r);
+        }
     }
 }
 

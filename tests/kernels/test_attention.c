@@ -172,11 +172,11 @@ static void forward(const tern_attention_shape *s, const float *q, const float *
     scratch_free(scratch, bytes);
 }
 
-static void backward(problem *p)
+static void backward(problem *p, bool add)
 {
     const size_t bytes = tern_attention_backward_scratch(&p->s);
     float *scratch = scratch_new(bytes);
-    tern_attention_backward(&p->s, p->q, p->k, p->v, p->o, p->lse, p->dout, p->dq,
+    tern_attention_backward(&p->s, p->q, p->k, p->v, p->o, p->lse, p->dout, add, p->dq,
                             p->dk, p->dv, scratch + SENTINELS);
     scratch_free(scratch, bytes);
 }
@@ -233,12 +233,35 @@ Test(attention, backward_matches_the_formula)
         double *dk = calloc(p.n.kv, sizeof *dk), *dv = calloc(p.n.kv, sizeof *dv);
         oracle_gradient(&p.s, q, k, v, dout, dq, dk, dv);
         forward(&p.s, p.q, p.k, p.v, p.o, p.lse);
-        backward(&p);
+        backward(&p, true);
         cr_expect(lt(dbl, gradient_error(p.dq, dq, p.n.q), TOL), "%zu dq", i);
         cr_expect(lt(dbl, gradient_error(p.dk, dk, p.n.kv), TOL), "%zu dk", i);
         cr_expect(lt(dbl, gradient_error(p.dv, dv, p.n.kv), TOL), "%zu dv", i);
         free(q), free(k), free(v), free(dout), free(dq), free(dk), free(dv);
         problem_free(&p);
+    }
+}
+
+/* Not added, gradients are what they are when added to zeros, whatever stood there. */
+Test(attention, backward_writes_or_adds)
+{
+    use_best_level();
+    for (size_t i = 0; i < SHAPES; i++) {
+        problem a = problem_new(shapes[i]), b = problem_new(shapes[i]);
+        forward(&a.s, a.q, a.k, a.v, a.o, a.lse);
+        forward(&b.s, b.q, b.k, b.v, b.o, b.lse);
+        float *zero[] = {a.dq, a.dk, a.dv}, *written[] = {b.dq, b.dk, b.dv};
+        const size_t n[] = {a.n.q, a.n.kv, a.n.kv};
+        for (size_t j = 0; j < 3; j++) fill_floats(zero[j], n[j], 0.0f);
+        for (size_t j = 0; j < 3; j++) fill_floats(written[j], n[j], NAN);
+        backward(&a, true);
+        backward(&b, false);
+        for (size_t j = 0; j < 3; j++) {
+            for (size_t e = 0; e < n[j]; e++)
+                cr_assert(eq(flt, zero[j][e], written[j][e]), "%zu: %zu, %zu", i, j, e);
+        }
+        problem_free(&a);
+        problem_free(&b);
     }
 }
 
@@ -265,7 +288,7 @@ Test(attention, backward_matches_finite_differences)
     problem p = problem_new((tern_attention_shape){2, 5, 0, 4, 2, 6, 0});
     double *q = widen(p.q, p.n.q), *k = widen(p.k, p.n.kv), *v = widen(p.v, p.n.kv);
     forward(&p.s, p.q, p.k, p.v, p.o, p.lse);
-    backward(&p);
+    backward(&p, true);
     for (size_t i = 0; i < p.n.q; i++) {
         const double want = slope_of_oracle(&p, q, k, v, q, i);
         cr_expect(lt(dbl, tern_test_relerr((double)p.dq[i] - 1.0, want), TOL));
@@ -287,7 +310,7 @@ Test(attention, levels_and_threads_have_the_same_bits)
         use_level(TERN_LEVEL_SCALAR);
         tern_threads_set(1);
         forward(&want.s, want.q, want.k, want.v, want.o, want.lse);
-        backward(&want);
+        backward(&want, true);
         for (int level = 0; level < TERN_LEVEL_COUNT; level++)
             for (int threads = 1; threads <= 3; threads++) {
                 if (!use_level(level)) continue;
@@ -295,7 +318,7 @@ Test(attention, levels_and_threads_have_the_same_bits)
                 problem got = problem_new(shapes[i]);
                 const sizes n = got.n;
                 forward(&got.s, got.q, got.k, got.v, got.o, got.lse);
-                backward(&got);
+                backward(&got, true);
                 cr_expect(eq(sz, first_difference(want.o, got.o, n.q), n.q));
                 cr_expect(eq(sz, first_difference(want.lse, got.lse, n.lse), n.lse));
                 cr_expect(eq(sz, first_difference(want.dq, got.dq, n.q), n.q));

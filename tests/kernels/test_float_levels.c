@@ -26,13 +26,50 @@ static float *out_at(float *out, int i)
 
 static void norm_case(size_t rows, size_t cols, const inputs *in, float *out)
 {
-    float *rstd = out_at(out, 3);
+    float *rstd = out_at(out, 3), *dx = out_at(out, 1);
+    float *scratch = tern_calloc(tern_norm_scratch(rows, cols), sizeof *scratch);
     tern_rmsnorm_rows(in->a, in->c, 1e-5f, rows, cols, out, rstd);
-    tern_rmsnorm_rows_backward(in->a, in->c, rstd, in->b, rows, cols, out_at(out, 1),
-                               out_at(out, 2));
+    tern_rmsnorm_rows_backward(in->a, in->c, rstd, in->b, rows, cols, true, dx,
+                               out_at(out, 2), scratch);
     tern_rmsnorm_rows(in->a, NULL, 1e-5f, rows, cols, out, NULL);
-    tern_rmsnorm_rows_backward(in->a, NULL, rstd, in->b, rows, cols, out_at(out, 1),
-                               NULL);
+    tern_rmsnorm_rows_backward(in->a, NULL, rstd, in->b, rows, cols, true, dx, NULL,
+                               scratch);
+    tern_free(scratch);
+}
+
+/* With a gated unit before it: fused, and one function after the other. */
+static void glu_norm_case(size_t rows, size_t cols, const inputs *in, float *out)
+{
+    const size_t n = rows * cols;
+    const float *gate = in->d, *up = in->b, *dy = in->a, *gain = in->c;
+    float *dgate = out, *dup = out_at(out, 1), *dgain = out_at(out, 2);
+    float *rstd = out_at(out, 3), *a = tern_calloc(4 * n, sizeof *a), *da = a + n;
+    float *scratch = tern_calloc(tern_norm_scratch(rows, cols), sizeof *scratch);
+    float *apart = tern_calloc(cols, sizeof *apart);
+    for (int f = TERN_SILU; f <= TERN_RELU2; f++) {
+        memset(dgain, 0, cols * sizeof *dgain);
+        memset(apart, 0, cols * sizeof *apart);
+        tern_glu((tern_activation)f, gate, up, n, a);
+        tern_rmsnorm_rows(a, gain, 1e-5f, rows, cols, da, rstd);
+        tern_rmsnorm_rows_backward(a, gain, rstd, dy, rows, cols, false, da, apart,
+                                   scratch);
+        tern_glu_backward((tern_activation)f, gate, up, da, n, false, a + 2 * n,
+                          a + 3 * n);
+        tern_glu_rmsnorm_rows_backward((tern_activation)f, gate, up, gain, rstd, dy,
+                                       rows, cols, false, dgate, dup, dgain, scratch);
+        cr_expect(eq(sz, first_difference(dgate, a + 2 * n, n), n));
+        cr_expect(eq(sz, first_difference(dup, a + 3 * n, n), n));
+        cr_expect(eq(sz, first_difference(dgain, apart, cols), cols));
+        memcpy(dgate, gate, n * sizeof *dgate); /* over the values */
+        memcpy(dup, up, n * sizeof *dup);
+        tern_glu_rmsnorm_rows_backward((tern_activation)f, dgate, dup, gain, rstd, dy,
+                                       rows, cols, false, dgate, dup, NULL, scratch);
+        cr_expect(eq(sz, first_difference(dgate, a + 2 * n, n), n));
+        cr_expect(eq(sz, first_difference(dup, a + 3 * n, n), n));
+        tern_glu_rmsnorm_rows_backward((tern_activation)f, gate, up, NULL, rstd, dy,
+                                       rows, cols, true, dgate, dup, NULL, scratch);
+    }
+    tern_free(a), tern_free(scratch), tern_free(apart);
 }
 
 static void unary_case(size_t rows, size_t cols, const inputs *in, float *out)
@@ -49,8 +86,8 @@ static void glu_case(size_t rows, size_t cols, const inputs *in, float *out)
     const size_t n = rows * cols;
     for (int f = TERN_SILU; f <= TERN_RELU2; f++) {
         tern_glu((tern_activation)f, in->d, in->b, n, out_at(out, f));
-        tern_glu_backward((tern_activation)f, in->d, in->b, in->a, n, out_at(out, 2),
-                          out_at(out, 3));
+        tern_glu_backward((tern_activation)f, in->d, in->b, in->a, n, true,
+                          out_at(out, 2), out_at(out, 3));
     }
 }
 
@@ -136,11 +173,11 @@ static void matmul_case(size_t rows, size_t cols, const inputs *in, float *out)
 static const struct named_case {
     const char *name;
     level_case run;
-} cases[] = {{"norm", norm_case},       {"unary", unary_case},
-             {"glu", glu_case},         {"element", element_case},
-             {"softmax", softmax_case}, {"loss", loss_case},
-             {"embed", embed_case},     {"rope", rope_case},
-             {"optim", optim_case},     {"matmul", matmul_case}};
+} cases[] = {
+    {"norm", norm_case},       {"unary", unary_case},      {"glu", glu_case},
+    {"element", element_case}, {"softmax", softmax_case},  {"loss", loss_case},
+    {"embed", embed_case},     {"rope", rope_case},        {"optim", optim_case},
+    {"matmul", matmul_case},   {"glu_norm", glu_norm_case}};
 
 static inputs make_inputs(void)
 {

@@ -147,7 +147,7 @@ Test(rows, glu_matches_its_formula)
         fill_floats(dg, N, 1.0f);
         fill_floats(du, N, 1.0f);
         tern_glu((tern_activation)f, g, u, N, y);
-        tern_glu_backward((tern_activation)f, g, u, dy, N, dg, du);
+        tern_glu_backward((tern_activation)f, g, u, dy, N, true, dg, du);
         for (size_t i = 0; i < N; i++) {
             const double x = (double)g[i], v = (double)u[i], d = (double)dy[i];
             const double want[] = {formula[f](x) * v,

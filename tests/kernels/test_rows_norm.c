@@ -48,8 +48,9 @@ static void check_norm(size_t cols, bool with_gain)
     fill_floats(dx, n, 1.0f);
     fill_floats(dgain, cols, 1.0f);
     tern_rmsnorm_rows(x, with_gain ? gain : NULL, (float)EPS, ROWS, cols, y, rstd);
-    tern_rmsnorm_rows_backward(x, with_gain ? gain : NULL, rstd, dy, ROWS, cols, dx,
-                               with_gain ? dgain : NULL);
+    float *scratch = tern_calloc(tern_norm_scratch(ROWS, cols), sizeof *scratch);
+    tern_rmsnorm_rows_backward(x, with_gain ? gain : NULL, rstd, dy, ROWS, cols, true,
+                               dx, with_gain ? dgain : NULL, scratch);
     for (size_t i = 0; i < n; i++) {
         double ms = 0.0;
         for (size_t c = 0; c < cols; c++) ms += pow(xd[i / cols * cols + c], 2.0);
@@ -66,7 +67,7 @@ static void check_norm(size_t cols, bool with_gain)
     }
     tern_rmsnorm_rows(x, with_gain ? gain : NULL, (float)EPS, ROWS, cols, x, NULL);
     cr_expect(eq(sz, first_difference(x, y, n), n), "in place");
-    tern_free(x), tern_free(gain), tern_free(dy);
+    tern_free(x), tern_free(gain), tern_free(dy), tern_free(scratch);
 }
 
 Test(rows_norm, rmsnorm_and_its_gradient)

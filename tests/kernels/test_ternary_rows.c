@@ -171,6 +171,29 @@ Test(ternary_rows, dequantised_is_code_over_scale)
     }
 }
 
+/* The same behind a gated unit; a and b are taken over. */
+static void check_fused_glu(const float *x, const float *gain, tern_qrows *a,
+                            tern_qrows *b)
+{
+    const size_t rows = a->rows, cols = a->cols, n = rows * cols;
+    float *y = malloc(2 * n * sizeof *y), *up = y + n, r1[64], r2[64];
+    float *scratch = malloc(tern_norm_scratch(rows, cols) * sizeof *scratch);
+    cr_assert(le(sz, rows, 64));
+    for (size_t e = 0; e < n; e++) up[e] = tern_test_rand(cols + 1, e);
+    for (int f = TERN_SILU; f <= TERN_RELU2; f++) {
+        tern_glu((tern_activation)f, x, up, n, y);
+        tern_rmsnorm_quantize_rows(y, gain, 1e-5f, r1, a);
+        tern_glu_rmsnorm_quantize_rows((tern_activation)f, x, up, gain, 1e-5f, r2, b,
+                                       scratch);
+        cr_assert(eq(int, memcmp(a->codes, b->codes, rows * a->stride), 0));
+        cr_assert(eq(int, memcmp(a->scale, b->scale, rows * sizeof *a->scale), 0));
+        cr_assert(eq(int, memcmp(a->sum, b->sum, rows * sizeof *a->sum), 0));
+        cr_assert(eq(int, memcmp(r1, r2, rows * sizeof *r1), 0));
+    }
+    free(y);
+    free(scratch);
+}
+
 /* One pass must give the bits of two, also where a row is longer than the buffer. */
 static void check_fused(size_t rows, size_t cols, int with_gain)
 {
@@ -191,6 +214,7 @@ static void check_fused(size_t rows, size_t cols, int with_gain)
     check_guard(r2, rows * sizeof *r2, "rstd");
     tern_rmsnorm_quantize_rows(x, g, 1e-5f, NULL, &b);
     cr_assert(eq(int, memcmp(a.codes, b.codes, rows * a.stride), 0));
+    check_fused_glu(x, g, &a, &b);
     qrows_free(&a);
     qrows_free(&b);
     guarded_free(r1);
