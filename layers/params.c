@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/cpu.h"
+
 static bool grow(tern_params *list)
 {
     const size_t capacity = list->capacity ? 2 * list->capacity : 16;
@@ -46,6 +48,7 @@ tern_status tern_params_refresh(tern_params *list)
 
 void tern_params_zero_grad(tern_params *list)
 {
+#pragma omp parallel for schedule(dynamic) num_threads(tern_threads())
     for (size_t i = 0; i < list->count; i++) tern_param_zero_grad(list->items[i]);
 }
 

@@ -3,15 +3,22 @@
  * pass over the gradients of its own. */
 #include <math.h>
 
+#include "kernels/cpu.h"
 #include "kernels/rows.h"
 #include "optim/optim.h"
 
 double tern_grad_norm(tern_param *const *params, size_t count)
 {
-    double sum = 0.0;
-    for (size_t i = 0; i < count; i++) {
-        const tern_param *p = params[i];
-        sum += tern_sum_squares(p->grad, (size_t)(p->rows * p->cols));
+    enum { AT_ONCE = 256 };
+    double sum = 0.0, part[AT_ONCE];
+    for (size_t first = 0; first < count; first += AT_ONCE) {
+        const size_t n = count - first < AT_ONCE ? count - first : AT_ONCE;
+#pragma omp parallel for schedule(dynamic) num_threads(tern_threads())
+        for (size_t i = 0; i < n; i++) {
+            const tern_param *p = params[first + i];
+            part[i] = tern_sum_squares(p->grad, (size_t)(p->rows * p->cols));
+        }
+        for (size_t i = 0; i < n; i++) sum += part[i];
     }
     return sqrt(sum);
 }

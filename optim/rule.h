@@ -17,9 +17,9 @@ typedef struct tern_step {
     float *scratch; /* as many floats as the rule asked for */
 } tern_step;
 
-/* Small parameters of a rule that wants scratch are updated at the same time, each by
- * one thread; large ones after each other, each by all. A function of the shape alone,
- * so that results do not depend on threads. */
+/* Small parameters are updated at the same time, each by one thread; large ones after
+ * each other, each by all. A function of the shape alone, so that results do not depend
+ * on threads. */
 static inline bool tern_rule_is_small(const tern_param *p)
 {
     return p->rows * p->cols <= 1 << 20;
