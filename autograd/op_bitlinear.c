@@ -16,6 +16,9 @@
  *
  * int8: the same, but dx^ comes from dy in 8 bits and the transposed codes.
  *
+ * Where the weight is only part of the way to its codes (tern_param_set_share), forward
+ * and backward multiply floats.
+ *
  * float32: T is expanded to floats in scratch, gamma goes into the product's alpha. x^
  * is dequantised in blocks of rows, so that the floats stay in the cache; the block's
  * size is fixed, which fixes the order of the sum over rows. */
@@ -23,6 +26,7 @@
 #include "autograd/ops.h"
 #include "kernels/gemm.h"
 #include "kernels/grad16.h"
+#include "kernels/rows.h"
 
 enum {
     BLOCK_ROWS = 512,                    /* dequantised at once */
@@ -79,6 +83,47 @@ static const tern_op float32_op = {.name = "bitlinear",
                                    .value = bitlinear_value,
                                    .reads = TERN_READS_IN0,
                                    .gemm = TERN_GEMM_BACKWARD};
+
+/* --- part of the way --- */
+
+/* Forward as backward reads W: image = W + lambda (gamma T - W), in floats. */
+static void mixed_value(tern_tape *t, tern_node *n)
+{
+    const tern_qrows *q = n->in[0]->codes;
+    const tern_param *w = n->in[1]->param;
+    const tern_var *residual = n->in[2];
+    const size_t m = (size_t)n->out->cols;
+    const size_t most = q->rows < BLOCK_ROWS ? q->rows : BLOCK_ROWS;
+    float *x = tern_tape_scratch(t, most * q->cols * sizeof *x), *y = n->out->val;
+    if (!x) return;
+    if (residual) tern_copy(residual->val, q->rows * m, y);
+    for (size_t i = 0; i < q->rows; i += BLOCK_ROWS) {
+        const size_t rows = q->rows - i < BLOCK_ROWS ? q->rows - i : BLOCK_ROWS;
+        tern_dequantize_rows(q, i, rows, x, q->cols);
+        tern_sgemm(false, true, rows, m, q->cols, 1.0f, x, q->cols, w->image, q->cols,
+                   residual ? 1.0f : 0.0f, y + i * m, m);
+    }
+}
+
+static void mixed_backward(tern_tape *t, tern_node *n)
+{
+    float beta;
+    const tern_param *w = n->in[1]->param;
+    const size_t m = (size_t)w->rows, k = (size_t)w->cols;
+    float *dw = tern_tape_grad(t, n->in[1]);
+    if (dw) weight_backward(t, n, dw);
+    float *dx = tern_tape_grad_beta(t, n->in[0], &beta);
+    if (dx)
+        tern_sgemm(false, false, (size_t)n->out->rows, k, m, 1.0f, n->out->grad, m,
+                   w->image, k, beta, dx, k);
+    if (n->in[2]) tern_tape_give_grad(t, n->in[2], n);
+}
+
+static const tern_op mixed_op = {.name = "bitlinear",
+                                 .backward = mixed_backward,
+                                 .value = mixed_value,
+                                 .reads = TERN_READS_IN0,
+                                 .gemm = TERN_GEMM_BOTH};
 
 /* --- int16, int8 --- */
 
@@ -166,7 +211,8 @@ tern_var *tern_op_bitlinear(tern_tape *t, tern_var *xq, tern_param *w,
     static const tern_op *const ops[] = {[TERN_BACKWARD_FLOAT32] = &float32_op,
                                          [TERN_BACKWARD_INT16] = &int16_op,
                                          [TERN_BACKWARD_INT8] = &int8_op};
-    const tern_op *op = ops[tern_tape_backward_kind(t)];
+    const bool mixed = w && w->form == TERN_FORM_TERNARY && w->image;
+    const tern_op *op = mixed ? &mixed_op : ops[tern_tape_backward_kind(t)];
     if (!tern_tape_wants_codes(t, op, xq)) return NULL;
     if (residual && !tern_tape_wants(t, op, residual)) return NULL;
     tern_var *weight = ternary_weight(t, op, w);
@@ -181,6 +227,6 @@ tern_var *tern_op_bitlinear(tern_tape *t, tern_var *xq, tern_param *w,
     tern_node *n = tern_tape_push(t, op, (tern_inputs){{xq, weight, residual}},
                                   xq->rows, w->rows, 0);
     if (!n) return NULL;
-    bitlinear_value(t, n);
+    op->value(t, n);
     return n->out;
 }

@@ -12,6 +12,7 @@
 
 #include "base/arena.h"
 #include "base/half.h"
+#include "kernels/cpu.h"
 #include "kernels/rows.h"
 
 static size_t count(const tern_param *p)
@@ -56,6 +57,7 @@ tern_param *tern_param_new(const char *name, int64_t rows, int64_t cols, tern_fo
         p->cols = cols;
         p->form = form;
         p->decay = rows > 1;
+        p->share = 1.0f;
         if (allocate(p)) return p;
     }
     tern_param_free(p);
@@ -93,6 +95,16 @@ static tern_status refresh_half(tern_param *p)
     return TERN_OK;
 }
 
+static void mix_image(tern_param *p)
+{
+    const ptrdiff_t n = (ptrdiff_t)count(p);
+    const float share = p->share, gamma = p->ternary.scale;
+    tern_ternary_expand(&p->ternary, p->image);
+#pragma omp parallel for schedule(static) num_threads(tern_threads())
+    for (ptrdiff_t i = 0; i < n; i++)
+        p->image[i] = p->val[i] + share * (gamma * p->image[i] - p->val[i]);
+}
+
 static tern_status refresh_ternary(tern_param *p)
 {
     tern_ternary next = p->ternary;
@@ -104,7 +116,25 @@ static tern_status refresh_ternary(tern_param *p)
     p->spare = p->ternary.codes;
     p->ternary = next;
     p->turned_is_old = true;
+    if (p->image) mix_image(p);
     return TERN_OK;
+}
+
+tern_status tern_param_set_share(tern_param *p, float share)
+{
+    if (p->form != TERN_FORM_TERNARY) return TERN_OK;
+    p->share = share;
+    if (share < 1.0f && !p->image) {
+        p->image = tern_calloc(count(p), sizeof *p->image);
+        if (!p->image)
+            return tern_fail(TERN_EMEM, "parameter \"%s\": no memory for its floats",
+                             p->name);
+    }
+    if (share >= 1.0f) {
+        tern_free(p->image);
+        p->image = NULL;
+    }
+    return tern_param_refresh(p);
 }
 
 tern_status tern_param_refresh(tern_param *p)

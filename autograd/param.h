@@ -29,13 +29,15 @@ typedef struct tern_param {
                        treat those as one thing (muon); set by tern_linear_init() */
     float *val;     /* (rows, cols) master */
     float *grad;    /* (rows, cols), accumulates until tern_param_zero_grad */
-    float *image;   /* HALF: the rounded values as float; else NULL */
+    float *image;   /* HALF: the rounded values as float; TERNARY: see share */
     uint16_t *half; /* HALF: the same as fp16 bits, for the head's matmul; else NULL */
     tern_ternary ternary; /* TERNARY: codes NULL otherwise */
     uint8_t *spare;       /* TERNARY: the codes before the last refresh */
     int64_t flips;        /* TERNARY: codes that changed at the last refresh */
     tern_ternary turned;  /* TERNARY: see tern_param_transposed() */
     bool turned_is_old;
+    float share; /* TERNARY: lambda, 1 as a rule; below it, forward and backward read
+                    image = val + lambda (gamma t - val), and multiply floats */
 } tern_param;
 
 /* tern_param_new() - zeroed val and grad; decay if rows > 1. NULL, with a message, if
@@ -49,6 +51,11 @@ void tern_param_free(tern_param *p); /* NULL is fine */
 /* Make the forward image from val. TERN_ENUMERIC names the parameter that holds a NaN
  * or infinity (HALF: or a number that fp16 cannot). Must follow every change of val. */
 tern_status tern_param_refresh(tern_param *p);
+
+/* tern_param_set_share() - the part of the quantiser's way that a ternary parameter
+ * goes, 0 (floats) to 1 (codes); then refresh. A float model that is to become a
+ * ternary one is led there in steps. TERN_EMEM. */
+tern_status tern_param_set_share(tern_param *p, float share);
 
 /* The ternary codes transposed, (cols, rows), as they are since the last refresh. Made
  * when asked for; the memory, too, the first time: NULL, with a message, if there is

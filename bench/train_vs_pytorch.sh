@@ -34,8 +34,9 @@ small) config=small same=(train.accumulate=1) ;;
 *) config=$preset same=() ;;
 esac
 
+# tern finds its BLAS core by itself, whatever this machine sets for others.
 ours() {
-    "$tern" bench train "configs/$config.yaml" --threads 2 --seconds "$seconds" --json \
+    env -u OPENBLAS_CORETYPE "$tern" bench train "configs/$config.yaml" --threads 2 --seconds "$seconds" --json \
         "${same[@]/#/--set=}" --set "model.quant=$1" |
         awk -F'[:,]' '/"tokens_per_second"/ {t = $2} /"peak_rss_bytes"/ {m = $2}
                       END {printf "%d %d\n", t, m / 1048576}'

@@ -22,6 +22,7 @@
 #include "data/tokenizer_gguf.h"
 #include "export/names.h"
 #include "formats/blocks.h"
+#include "runtime/model.h"
 
 /* One tensor on its way into the file. */
 typedef struct tensor_job {
@@ -121,9 +122,21 @@ static tern_status put_tensor(export_job *e, const tern_param *p)
     return TERN_OK;
 }
 
+static tern_status fill_rope_factors(void *spec, uint8_t *out, size_t bytes)
+{
+    float factors[TERN_HEAD_DIM_MAX / 2];
+    tern_spec_rope_factors(spec, factors);
+    memcpy(out, factors, bytes);
+    return TERN_OK;
+}
+
 static tern_status put_tensors(export_job *e)
 {
     const tern_params *params = tern_model_params(e->model);
+    if (e->spec->rope_scaling == TERN_ROPE_LLAMA3)
+        tern_gguf_put_tensor(e->writer, TERN_ROPE_FACTORS, TERN_GGML_F32,
+                             e->spec->head_dim / 2, 0, fill_rope_factors,
+                             (void *)(uintptr_t)e->spec);
     for (size_t i = 0; i < params->count; i++)
         TERN_TRY(put_tensor(e, params->items[i]));
     return TERN_OK;
@@ -160,6 +173,25 @@ static const char *arch_name(const tern_spec *s)
     return s->arch == TERN_ARCH_BITNET ? "bitnet-b1.58" : "llama-relu2";
 }
 
+/* llama.cpp knows a common factor by its keys, Llama 3.1's rule by its results. */
+static void put_rope_scaling(const export_job *e, const char *arch)
+{
+    const tern_spec *s = e->spec;
+    char key[96];
+    if (s->rope_scaling == TERN_ROPE_LINEAR) {
+        snprintf(key, sizeof key, "%s.rope.scaling.type", arch);
+        tern_gguf_put_string(e->writer, key, "linear");
+        snprintf(key, sizeof key, "%s.rope.scaling.factor", arch);
+        tern_gguf_put_f32(e->writer, key, s->rope_factor);
+    }
+    if (s->rope_scaling == TERN_ROPE_LLAMA3) {
+        tern_gguf_put_f32(e->writer, "tern.rope_factor", s->rope_factor);
+        tern_gguf_put_f32(e->writer, "tern.rope_low", s->rope_low);
+        tern_gguf_put_f32(e->writer, "tern.rope_high", s->rope_high);
+        tern_gguf_put_u32(e->writer, "tern.rope_original", (uint32_t)s->rope_original);
+    }
+}
+
 static void put_dimensions(const export_job *e)
 {
     const tern_spec *s = e->spec;
@@ -192,6 +224,7 @@ static void put_dimensions(const export_job *e)
     tern_gguf_put_f32(e->writer, key, s->norm_eps);
     snprintf(key, sizeof key, "%s.rope.freq_base", arch);
     tern_gguf_put_f32(e->writer, key, s->rope_theta);
+    put_rope_scaling(e, arch);
 }
 
 static tern_status put_keys(const export_job *e, tern_checkpoint *c,

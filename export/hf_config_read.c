@@ -120,6 +120,32 @@ static tern_status read_dimensions(const reader *r, tern_spec *s)
 
 /* --- positions --- */
 
+static tern_status read_rope_scaling(const reader *r, const char *place,
+                                     const json_t *o, tern_spec *s)
+{
+    const char *type = get_text(o, "type", "default");
+    type = get_text(o, "rope_type", type);
+    if (strcmp(type, "default") == 0) return TERN_OK;
+    const bool linear = strcmp(type, "linear") == 0;
+    if (!linear && strcmp(type, "llama3") != 0)
+        return tern_fail(
+            TERN_EFORMAT,
+            "%s: field \"%s\": positions are scaled by rule \"%.64s\"; tern "
+            "knows linear and llama3",
+            r->path, place, type);
+    if (!json_is_number(member(o, "factor")))
+        return refuse(r, place, "\"factor\" must be a number");
+    TERN_TRY(get_real(r, o, "factor", &s->rope_factor));
+    s->rope_scaling = linear ? TERN_ROPE_LINEAR : TERN_ROPE_LLAMA3;
+    if (linear) return TERN_OK;
+    const json_t *original = member(o, "original_max_position_embeddings");
+    s->rope_low = 1.0f;
+    s->rope_high = 4.0f;
+    s->rope_original = original ? json_integer_value(original) : 8192;
+    TERN_TRY(get_real(r, o, "low_freq_factor", &s->rope_low));
+    return get_real(r, o, "high_freq_factor", &s->rope_high);
+}
+
 static tern_status read_rope(const reader *r, tern_spec *s)
 {
     static const char *const places[] = {"rope_scaling", "rope_parameters"};
@@ -128,15 +154,8 @@ static tern_status read_rope(const reader *r, tern_spec *s)
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         const json_t *o = member(r->root, places[i]);
         if (!o) continue;
-        const char *type = get_text(o, "type", "default");
-        type = get_text(o, "rope_type", type);
         if (!json_is_object(o)) return refuse(r, places[i], "must be an object");
-        if (strcmp(type, "default") != 0)
-            return tern_fail(TERN_EFORMAT,
-                             "%s: field \"%s\": positions are scaled (type \"%.64s\"), "
-                             "which tern does not do; a checkpoint with null there can "
-                             "be imported",
-                             r->path, places[i], type);
+        TERN_TRY(read_rope_scaling(r, places[i], o, s));
         TERN_TRY(get_real(r, o, "rope_theta", &s->rope_theta));
     }
     float part = 1.0f;

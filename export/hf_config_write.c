@@ -53,6 +53,18 @@ static json_t *pack_dimensions(const tern_spec *s)
         "tie_word_embeddings", s->tied, "attention_bias", 0, "attention_dropout", 0.0);
 }
 
+static json_t *pack_rope_scaling(const tern_spec *s)
+{
+    if (s->rope_scaling == TERN_ROPE_LINEAR)
+        return json_pack("{s:s, s:s, s:o}", "rope_type", "linear", "type", "linear",
+                         "factor", short_real(s->rope_factor));
+    return json_pack("{s:s, s:o, s:o, s:o, s:I}", "rope_type", "llama3", "factor",
+                     short_real(s->rope_factor), "low_freq_factor",
+                     short_real(s->rope_low), "high_freq_factor",
+                     short_real(s->rope_high), "original_max_position_embeddings",
+                     (json_int_t)s->rope_original);
+}
+
 static json_t *pack_quantization(tern_hf_linear linear)
 {
     return json_pack(
@@ -76,6 +88,8 @@ static json_t *pack_config(const tern_spec *s, tern_hf_linear linear, const char
     json_decref(more);
     if (good && !bitnet)
         good = json_object_set_new(root, "mlp_bias", json_false()) == 0;
+    if (good && s->rope_scaling != TERN_ROPE_NONE)
+        good = json_object_set_new(root, "rope_scaling", pack_rope_scaling(s)) == 0;
     if (good && linear != TERN_HF_FLOAT)
         good = json_object_set_new(root, "quantization_config",
                                    pack_quantization(linear)) == 0;

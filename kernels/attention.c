@@ -45,7 +45,8 @@
 
 enum {
     TILE = TERN_KEY_PANEL, /* query rows of a tile, keys of a panel */
-    STRIPE = 16            /* rows done together where the diagonal cuts a panel */
+    STRIPE = 16,           /* rows done together where the diagonal cuts a panel */
+    FEW = 8                /* rows for which fp16 is widened while it is multiplied */
 };
 
 static size_t min_size(size_t a, size_t b)
@@ -126,11 +127,13 @@ static void widen_rows(const uint16_t *x, size_t ldx, size_t rows, size_t cols,
         tern_float_active->widen(x + r * ldx, cols, y + r * cols);
 }
 
-/* Keys [j, j + keys) as a panel; j is a multiple of TILE. */
+/* Keys [j, j + keys) as a panel; j is a multiple of TILE. NULL: they are to be read as
+ * they are, in fp16. */
 static const float *tile_panel(const tile *t, const forward_scratch *w, size_t j,
                                size_t keys)
 {
     if (t->panels && t->k) return t->k + j * t->dim;
+    if (t->panels && t->rows <= FEW) return NULL;
     if (t->panels)
         tern_float_active->widen(t->k16 + j * t->dim, TILE * t->dim, w->panel);
     else
@@ -157,6 +160,7 @@ static void tile_scores(const tile *t, const forward_scratch *w)
                                    .a_row = t->dim,
                                    .a_col = 1,
                                    .b = panel,
+                                   .b16 = t->k16 ? t->k16 + j * t->dim : NULL,
                                    .b_row = TILE,
                                    .c = w->scores + r * w->keys + j,
                                    .c_row = w->keys,
@@ -174,9 +178,10 @@ static void tile_values(const tile *t, const forward_scratch *w, size_t first,
     const size_t most = keys + slope * (t->rows - 1);
     /* Rows that lie far apart fall on the same cache lines: worth a copy if read often.
      */
-    const bool copy = !t->v || (most <= TILE && t->rows >= 8);
-    const float *v = copy ? w->panel : t->v + first * t->kv_row;
-    if (!t->v)
+    const bool read_half = !t->v && t->rows <= FEW;
+    const bool copy = t->v ? most <= TILE && t->rows >= 8 : !read_half;
+    const float *v = copy ? w->panel : read_half ? NULL : t->v + first * t->kv_row;
+    if (!t->v && copy)
         widen_rows(t->v16 + first * t->kv_row, t->kv_row, most, t->dim, w->panel);
     else if (copy)
         copy_rows(t->v + first * t->kv_row, t->kv_row, most, t->dim, w->panel);
@@ -184,6 +189,7 @@ static void tile_values(const tile *t, const forward_scratch *w, size_t first,
                                            .a_row = w->keys,
                                            .a_col = 1,
                                            .b = v,
+                                           .b16 = v ? NULL : t->v16 + first * t->kv_row,
                                            .b_row = copy ? t->dim : t->kv_row,
                                            .c = t->o,
                                            .c_row = t->q_row,

@@ -33,6 +33,7 @@ typedef struct tern_chain {
     const float *a;
     size_t a_row, a_col;
     const float *b;
+    const uint16_t *b16; /* fp16 bits in its place, if b is NULL */
     size_t b_row;
     float *c;
     size_t c_row;

@@ -12,22 +12,31 @@
  *             registers of b: lanes are columns            are summed in the end
  */
 
+/* c elements of w from element `at`; w is float, or fp16 bits. */
+TERN_INLINE lanes load_either(const void *w, size_t at, size_t c, bool half)
+{
+    if (half) return lanes_load_half((const uint16_t *)w + at, c);
+    return lanes_load_n((const float *)w + at, c);
+}
+
 /* Columns [j, j + 16 * vecs) of rows [i, i + rows) of a chain product; c lanes of the
- * last vector exist. rows and vecs are constants wherever this is inlined. */
+ * last vector exist. rows, vecs and half are constants wherever this is inlined. */
 TERN_INLINE void chain_block(const tern_chain *t, size_t i, size_t j, size_t rows,
-                             size_t vecs, size_t c)
+                             size_t vecs, size_t c, bool half)
 {
     lanes acc[CHAIN_ROWS][CHAIN_VECS], b[CHAIN_VECS];
     float *y = t->c + i * t->c_row + j;
-    const float *ap = t->a + i * t->a_row, *bp = t->b + j;
+    const float *ap = t->a + i * t->a_row;
+    const void *bs = half ? (const void *)t->b16 : (const void *)t->b;
     const size_t a_row = t->a_row, a_col = t->a_col, b_row = t->b_row;
+    size_t at = j;
 
     UNROLLED (r, rows)
         UNROLLED (v, vecs)
             acc[r][v] =
                 t->add ? lanes_load_n(y + r * t->c_row + 16 * v, c) : lanes_set(0.0f);
-    for (size_t p = t->k + i * t->slope; p > 0; p--, ap += a_col, bp += b_row) {
-        UNROLLED (v, vecs) b[v] = lanes_load_n(bp + 16 * v, c);
+    for (size_t p = t->k + i * t->slope; p > 0; p--, ap += a_col, at += b_row) {
+        UNROLLED (v, vecs) b[v] = load_either(bs, at + 16 * v, c, half);
         UNROLLED (r, rows) {
             const lanes a = lanes_set(ap[r * a_row]);
             UNROLLED (v, vecs) acc[r][v] = lanes_fma(a, b[v], acc[r][v]);
@@ -36,14 +45,14 @@ TERN_INLINE void chain_block(const tern_chain *t, size_t i, size_t j, size_t row
     /* The triangle: term s of those beyond the first row's is for rows s + 1 .. */
     if (t->slope) {
         UNROLLED (s, rows - 1) {
-            UNROLLED (v, vecs) b[v] = lanes_load_n(bp + 16 * v, c);
+            UNROLLED (v, vecs) b[v] = load_either(bs, at + 16 * v, c, half);
             UNROLLED (r, rows) {
                 if (r <= s) continue;
                 const lanes a = lanes_set(ap[r * a_row]);
                 UNROLLED (v, vecs) acc[r][v] = lanes_fma(a, b[v], acc[r][v]);
             }
             ap += a_col;
-            bp += b_row;
+            at += b_row;
         }
     }
     UNROLLED (r, rows)
@@ -51,63 +60,68 @@ TERN_INLINE void chain_block(const tern_chain *t, size_t i, size_t j, size_t row
 }
 
 /* All rows of the columns that start at j. */
-TERN_INLINE void chain_columns(const tern_chain *t, size_t j, size_t vecs, size_t c)
+TERN_INLINE void chain_columns(const tern_chain *t, size_t j, size_t vecs, size_t c,
+                               bool half)
 {
     const size_t m = t->m;
     size_t i = 0;
     for (; i + CHAIN_ROWS <= m; i += CHAIN_ROWS)
-        chain_block(t, i, j, CHAIN_ROWS, vecs, c);
-    for (; i + 4 <= m && CHAIN_ROWS > 4; i += 4) chain_block(t, i, j, 4, vecs, c);
-    for (; i + 2 <= m && CHAIN_ROWS > 2; i += 2) chain_block(t, i, j, 2, vecs, c);
-    for (; i < m; i++) chain_block(t, i, j, 1, vecs, c);
+        chain_block(t, i, j, CHAIN_ROWS, vecs, c, half);
+    for (; i + 4 <= m && CHAIN_ROWS > 4; i += 4) chain_block(t, i, j, 4, vecs, c, half);
+    for (; i + 2 <= m && CHAIN_ROWS > 2; i += 2) chain_block(t, i, j, 2, vecs, c, half);
+    for (; i < m; i++) chain_block(t, i, j, 1, vecs, c, half);
 }
 
 enum { SINGLE_VECS = 4 };
 
 /* Columns [j, j + 16 * vecs) of the only row: chains are as many as the columns, so
  * more of them run beside each other, and rows of b are read in longer pieces. */
-TERN_INLINE void chain_single(const tern_chain *t, size_t j, size_t vecs, size_t c)
+TERN_INLINE void chain_single(const tern_chain *t, size_t j, size_t vecs, size_t c,
+                              bool half)
 {
     lanes acc[SINGLE_VECS];
     float *y = t->c + j;
-    const float *ap = t->a, *bp = t->b + j;
+    const float *ap = t->a;
+    const void *bs = half ? (const void *)t->b16 : (const void *)t->b;
+    size_t at = j;
     UNROLLED (v, vecs) acc[v] = t->add ? lanes_load_n(y + 16 * v, c) : lanes_set(0.0f);
-    for (size_t p = t->k; p > 0; p--, ap += t->a_col, bp += t->b_row) {
+    for (size_t p = t->k; p > 0; p--, ap += t->a_col, at += t->b_row) {
         const lanes a = lanes_set(*ap);
-        UNROLLED (v, vecs) acc[v] = lanes_fma(a, lanes_load_n(bp + 16 * v, c), acc[v]);
+        UNROLLED (v, vecs)
+            acc[v] = lanes_fma(a, load_either(bs, at + 16 * v, c, half), acc[v]);
     }
     UNROLLED (v, vecs) lanes_store_n(y + 16 * v, acc[v], c);
 }
 
-static void chain_one_row(const tern_chain *t)
+TERN_INLINE void chain_one_row(const tern_chain *t, bool half)
 {
     size_t j = 0;
-    for (; j + 64 <= t->n; j += 64) chain_single(t, j, 4, 16);
-    if (j + 32 <= t->n) chain_single(t, j, 2, 16), j += 32;
-    if (j + 16 <= t->n) chain_single(t, j, 1, 16), j += 16;
-    if (j < t->n) chain_single(t, j, 1, t->n - j);
+    for (; j + 64 <= t->n; j += 64) chain_single(t, j, 4, 16, half);
+    if (j + 32 <= t->n) chain_single(t, j, 2, 16, half), j += 32;
+    if (j + 16 <= t->n) chain_single(t, j, 1, 16, half), j += 16;
+    if (j < t->n) chain_single(t, j, 1, t->n - j, half);
 }
 
-static void chain(const tern_chain *t)
+TERN_INLINE void chain_of(const tern_chain *t, bool half)
 {
     const size_t n = t->n;
     size_t j = 0;
     if (t->m == 1) {
-        chain_one_row(t);
+        chain_one_row(t, half);
         return;
     }
-    for (; j + 64 <= n && CHAIN_VECS >= 4; j += 64) chain_columns(t, j, 4, 16);
-    for (; j + 32 <= n && CHAIN_VECS >= 2; j += 32) chain_columns(t, j, 2, 16);
-    for (; j + 16 <= n; j += 16) chain_columns(t, j, 1, 16);
-    if (j < n) chain_columns(t, j, 1, n - j);
+    for (; j + 64 <= n && CHAIN_VECS >= 4; j += 64) chain_columns(t, j, 4, 16, half);
+    for (; j + 32 <= n && CHAIN_VECS >= 2; j += 32) chain_columns(t, j, 2, 16, half);
+    for (; j + 16 <= n; j += 16) chain_columns(t, j, 1, 16, half);
+    if (j < n) chain_columns(t, j, 1, n - j, half);
 }
 
-/* c elements of row j of w at column p; w is float, or fp16 bits. */
-TERN_INLINE lanes dot_weight(const void *w, size_t j, size_t k, size_t p, size_t c,
-                             bool half)
+static void chain(const tern_chain *t)
 {
-    if (half) return lanes_load_half((const uint16_t *)w + j * k + p, c);
-    return lanes_load_n((const float *)w + j * k + p, c);
+    if (t->b)
+        chain_of(t, false);
+    else
+        chain_of(t, true);
 }
 
 /* One step of c elements for rows x cols sums. */
@@ -118,7 +132,7 @@ TERN_INLINE void dot_step(lanes acc[DOT_ROWS][DOT_COLS], const float *x, const v
     lanes a[DOT_ROWS];
     UNROLLED (r, rows) a[r] = lanes_load_n(x + r * k + p, c);
     UNROLLED (q, cols) {
-        const lanes b = dot_weight(w, j + q, k, p, c, half);
+        const lanes b = load_either(w, (j + q) * k + p, c, half);
         UNROLLED (r, rows) acc[r][q] = lanes_fma(a[r], b, acc[r][q]);
     }
 }

@@ -44,10 +44,10 @@ void tern_glu_rmsnorm_rows_backward(tern_activation f, const float *gate,
 size_t tern_norm_scratch(size_t rows, size_t cols);
 
 /* --- rotary positions (Su et al. 2021), pairs (i, i + D/2) as in HF and NEOX ---
- * Angle of pair i at position p: p * theta^(-2i/D), computed in double.
- * cos, sin out (positions, D/2). */
-void tern_rope_table(size_t positions, size_t head_dim, double theta, float *cos,
-                     float *sin);
+ * Angle of pair i at position p: p * theta^(-2i/D) / factors[i], computed in double.
+ * factors (D/2) or NULL for ones; cos, sin out (positions, D/2). */
+void tern_rope_table(size_t positions, size_t head_dim, double theta,
+                     const float *factors, float *cos, float *sin);
 /* Turn every head of x (rows, heads * D); row r stands at position pos0 + r % period.
  * sign +1 forward, -1 the inverse (its gradient). y may be x. y = or y += (add). */
 void tern_rope_rows(const float *x, size_t rows, size_t heads, size_t head_dim,

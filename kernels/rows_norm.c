@@ -128,14 +128,15 @@ void tern_glu_rmsnorm_rows_backward(tern_activation f, const float *gate,
 
 /* --- rotary positions --- */
 
-void tern_rope_table(size_t positions, size_t head_dim, double theta, float *cosines,
-                     float *sines)
+void tern_rope_table(size_t positions, size_t head_dim, double theta,
+                     const float *factors, float *cosines, float *sines)
 {
     const size_t half = head_dim / 2;
 #pragma omp parallel for num_threads(tern_threads())                                   \
     schedule(static) if (positions * half > SERIAL)
     for (size_t i = 0; i < half; i++) {
-        const double step = pow(theta, -2.0 * (double)i / (double)head_dim);
+        const double frequency = pow(theta, -2.0 * (double)i / (double)head_dim);
+        const double step = factors ? frequency / (double)factors[i] : frequency;
         for (size_t p = 0; p < positions; p++) {
             cosines[p * half + i] = (float)cos((double)p * step);
             sines[p * half + i] = (float)sin((double)p * step);

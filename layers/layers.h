@@ -22,6 +22,8 @@ tern_param *tern_params_add(tern_params *list, const char *name, int64_t rows,
 void tern_params_free(tern_params *list);
 tern_param *tern_params_find(const tern_params *list, const char *name); /* or NULL */
 tern_status tern_params_refresh(tern_params *list); /* all forward images */
+/* tern_param_set_share() of every one. */
+tern_status tern_params_set_share(tern_params *list, float share);
 void tern_params_zero_grad(tern_params *list);
 int64_t tern_params_elements(const tern_params *list);
 

@@ -39,7 +39,10 @@ static bool add_rope_table(tern_model *m)
     m->cos = tern_calloc(positions * (dim / 2), sizeof(float));
     m->sin = tern_calloc(positions * (dim / 2), sizeof(float));
     if (!m->cos || !m->sin) return false;
-    tern_rope_table(positions, dim, (double)m->spec.rope_theta, m->cos, m->sin);
+    float factors[TERN_HEAD_DIM_MAX / 2];
+    tern_spec_rope_factors(&m->spec, factors);
+    tern_rope_table(positions, dim, (double)m->spec.rope_theta, factors, m->cos,
+                    m->sin);
     return true;
 }
 

@@ -46,6 +46,13 @@ tern_status tern_params_refresh(tern_params *list)
     return TERN_OK;
 }
 
+tern_status tern_params_set_share(tern_params *list, float share)
+{
+    for (size_t i = 0; i < list->count; i++)
+        TERN_TRY(tern_param_set_share(list->items[i], share));
+    return TERN_OK;
+}
+
 void tern_params_zero_grad(tern_params *list)
 {
 #pragma omp parallel for schedule(dynamic) num_threads(tern_threads())

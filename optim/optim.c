@@ -175,9 +175,8 @@ static tern_status update_beside(tern_optim *o, const tern_step *s)
 #pragma omp parallel for schedule(dynamic) num_threads((int)o->threads)
     for (size_t i = 0; i < o->small; i++) {
         float *scratch =
-            o->scratch
-                ? o->scratch + (size_t)omp_get_thread_num() * o->small_scratch
-                : NULL;
+            o->scratch ? o->scratch + (size_t)omp_get_thread_num() * o->small_scratch
+                       : NULL;
         if (update(o, *s, o->order[i], scratch) != TERN_OK)
 #pragma omp critical
             if (o->order[i] < failed) failed = o->order[i];

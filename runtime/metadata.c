@@ -1,6 +1,7 @@
 /* metadata.c - from keys to a tern_spec. What the runtime would not honour is refused,
  * not ignored. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -8,6 +9,9 @@
 #include "runtime/model.h"
 
 enum { KEY = 96 };
+
+/* Other programs compute the factors in floats. */
+static const float ROPE_TOLERANCE = 1e-5f;
 
 /* Keys of one architecture. */
 typedef struct reader {
@@ -155,24 +159,84 @@ static tern_status read_dimensions(const reader *r, tern_spec *s)
                         "the width of a head: all of it is rotated");
 }
 
-/* Rotary scaling and experts change the computation: only their absence is run. */
-static tern_status refuse_variants(const reader *r)
+/* Positions divided by a factor, as llama.cpp's keys say it. */
+static tern_status read_linear_scaling(const reader *r, tern_spec *s)
 {
     static const char *const kinds[] = {"none", "linear"};
     char key[KEY];
     int kind;
-    float factor = 1.0f, scale = 1.0f;
+    float factor = 1.0f, old = 1.0f;
     full_name(r, "rope.scaling.type", key);
     TERN_TRY(get_choice(r->gguf, key, kinds, 2, &kind));
     TERN_TRY(get_float_if(r, "rope.scaling.factor", &factor));
-    TERN_TRY(get_float_if(r, "rope.scale_linear", &scale));
-    if (factor != 1.0f || scale != 1.0f)
+    TERN_TRY(get_float_if(r, "rope.scale_linear", &old));
+    if (old != 1.0f) factor = old;
+    if (factor == 1.0f || (tern_gguf_has(r->gguf, key) && kind == 0)) return TERN_OK;
+    s->rope_scaling = TERN_ROPE_LINEAR;
+    s->rope_factor = factor;
+    return TERN_OK;
+}
+
+/* Llama 3.1's rule stands in a file as its result, one factor for each frequency; its
+ * numbers are Meta's unless tern's keys say others, and must give these factors. */
+static tern_status read_llama3_scaling(const reader *r, tern_spec *s)
+{
+    const tern_gguf_tensor *t = tern_gguf_find_tensor(r->gguf, TERN_ROPE_FACTORS);
+    float file[TERN_HEAD_DIM_MAX / 2], ours[TERN_HEAD_DIM_MAX / 2], most = 1.0f;
+    const size_t n = (size_t)s->head_dim / 2;
+    if (!t) return TERN_OK;
+    if (s->head_dim > TERN_HEAD_DIM_MAX || t->type != TERN_GGML_F32 ||
+        t->dims[0] != s->head_dim / 2 || t->dims[1] != 1)
         return tern_fail(TERN_EFORMAT,
-                         "%s: rotary positions are scaled (key \"%s.%s\" is %g); tern "
-                         "does not run that",
-                         r->path, r->arch,
-                         factor != 1.0f ? "rope.scaling.factor" : "rope.scale_linear",
-                         (double)(factor != 1.0f ? factor : scale));
+                         "%s: tensor \"%s\" must be F32, one for each of the %" PRId64
+                         " frequencies",
+                         r->path, t->name, s->head_dim / 2);
+    memcpy(file, t->data, n * sizeof *file);
+    for (size_t i = 0; i < n; i++)
+        if (file[i] > most) most = file[i];
+    double low = 1.0, high = 4.0, factor = (double)most;
+    s->rope_scaling = TERN_ROPE_LLAMA3;
+    s->rope_original = 8192;
+    if (tern_gguf_has(r->gguf, "tern.rope_original"))
+        TERN_TRY(tern_gguf_get_int(r->gguf, "tern.rope_original", &s->rope_original));
+    if (tern_gguf_has(r->gguf, "tern.rope_low"))
+        TERN_TRY(tern_gguf_get_float(r->gguf, "tern.rope_low", &low));
+    if (tern_gguf_has(r->gguf, "tern.rope_high"))
+        TERN_TRY(tern_gguf_get_float(r->gguf, "tern.rope_high", &high));
+    if (tern_gguf_has(r->gguf, "tern.rope_factor"))
+        TERN_TRY(tern_gguf_get_float(r->gguf, "tern.rope_factor", &factor));
+    s->rope_low = (float)low;
+    s->rope_high = (float)high;
+    s->rope_factor = (float)factor;
+    tern_spec_rope_factors(s, ours);
+    for (size_t i = 0; i < n; i++)
+        if (!(fabsf(file[i] - ours[i]) <= ROPE_TOLERANCE * ours[i]))
+            return tern_fail(TERN_EFORMAT,
+                             "%s: tensor \"%s\": element %zu is %g, but Llama 3.1's "
+                             "rule (factor %g, low %g, high %g, original context "
+                             "%" PRId64 ") gives %g; tern knows no other",
+                             r->path, t->name, i, (double)file[i], factor, low, high,
+                             s->rope_original, (double)ours[i]);
+    return TERN_OK;
+}
+
+static tern_status read_rope(const reader *r, tern_spec *s)
+{
+    TERN_TRY(get_float_if(r, "rope.freq_base", &s->rope_theta));
+    TERN_TRY(read_linear_scaling(r, s));
+    if (s->rope_scaling == TERN_ROPE_NONE) return read_llama3_scaling(r, s);
+    if (!tern_gguf_find_tensor(r->gguf, TERN_ROPE_FACTORS)) return TERN_OK;
+    return tern_fail(
+        TERN_EFORMAT,
+        "%s: rotary positions are scaled twice, by key \"%s.rope.scaling.*\" "
+        "and by tensor \"%s\"; tern does one",
+        r->path, r->arch, TERN_ROPE_FACTORS);
+}
+
+/* Experts change the computation: only their absence is run. */
+static tern_status refuse_variants(const reader *r)
+{
+    char key[KEY];
     if (tern_gguf_has(r->gguf, full_name(r, "expert_count", key))) {
         int64_t experts;
         TERN_TRY(tern_gguf_get_int(r->gguf, key, &experts));
@@ -239,7 +303,7 @@ tern_status tern_read_spec(const tern_gguf *g, tern_spec *out, tern_claim *claim
     if (!tern_gguf_has(g, key))
         return tern_fail(TERN_EFORMAT, "%s: key \"%s\" is missing", r.path, key);
     TERN_TRY(get_float_if(&r, "attention.layer_norm_rms_epsilon", &s.norm_eps));
-    TERN_TRY(get_float_if(&r, "rope.freq_base", &s.rope_theta));
+    TERN_TRY(read_rope(&r, &s));
     TERN_TRY(read_vocab(&r, &s));
     TERN_TRY(read_arithmetic(&r, &s, claim));
     s.tied = s.arch == TERN_ARCH_BITNET || !tern_gguf_find_tensor(g, "output.weight");

@@ -124,6 +124,13 @@ static tern_status take_layer(loader *l, int64_t i)
     return take_gain(l, i, "ffn_sub_norm", F, &w->ffn_sub_norm);
 }
 
+/* metadata.c has read it. */
+static void take_rope_factors(loader *l)
+{
+    const tern_gguf_tensor *t = tern_gguf_find_tensor(l->gguf, TERN_ROPE_FACTORS);
+    if (t) l->taken[t - tern_gguf_tensor_at(l->gguf, 0)] = true;
+}
+
 static tern_status take_ends(loader *l)
 {
     tern_runtime *m = l->model;
@@ -201,6 +208,7 @@ static tern_status load(loader *l)
 {
     TERN_TRY(tern_read_spec(l->gguf, &l->model->spec, &l->claim));
     TERN_TRY(allocate(l));
+    take_rope_factors(l);
     TERN_TRY(take_ends(l));
     for (int64_t i = 0; i < l->model->spec.layers; i++) TERN_TRY(take_layer(l, i));
     l->model->spec.quant =

@@ -11,7 +11,7 @@
  *     [A.attention.key_length, .value_length]  embedding_length / head_count; equal
  *     [A.rope.dimension_count]                 must be the head's width
  *     [A.rope.freq_base]                       10000
- *     [A.rope.scaling.type, .factor]           none, or linear with factor 1
+ *     [A.rope.scaling.type, .factor]           none, or linear
  *     [A.vocab_size, tokenizer.ggml.tokens]    must agree with token_embd.weight
  *
  * and what tern adds (other programs ignore it):
@@ -22,6 +22,9 @@
  *                        BF16 or F32 layers: they hold gamma * t, and are run as
  * ternary [tern.activation]  "silu" or "relu2"; if missing, what the architecture says
  *     [tern.embed]       "f16" or "f32", as in training; the type of the tensor decides
+ *     [tern.rope_factor, .rope_low, .rope_high, .rope_original]
+ *                        what tensor "rope_freqs.weight" (llama) was computed from, by
+ *                        Llama 3.1's rule; if missing, the numbers of Llama 3.1 itself
  *     [tern.config]      string, the YAML of the training run
  *     [tern.tokenizer]   string, a tokenizer.json; see data/tokenizer_gguf.h
  *
@@ -59,6 +62,9 @@ struct tern_runtime {
     size_t gains_bytes;
     size_t token_bytes; /* of weights that one token meets */
 };
+
+/* What the rotary frequencies are divided by, F32 (D/2), where Llama 3.1's rule is. */
+#define TERN_ROPE_FACTORS "rope_freqs.weight"
 
 /* metadata.c: the spec, from keys and the shapes of token_embd and output. TERN_EFORMAT
  * names the key. quant is what the keys say, or else the first of the linear layers. */

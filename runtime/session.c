@@ -385,8 +385,10 @@ static void want_angles(tern_session *s, int64_t positions)
     const tern_spec *m = &s->model->spec;
     if (positions <= s->angles) return;
     s->angles = min_int(s->context, max_int(2 * positions, FIRST_ANGLES));
+    float factors[TERN_HEAD_DIM_MAX / 2];
+    tern_spec_rope_factors(m, factors);
     tern_rope_table((size_t)s->angles, (size_t)m->head_dim, (double)m->rope_theta,
-                    s->cos, s->sin);
+                    factors, s->cos, s->sin);
 }
 
 /* Append 1 to TERN_DECODE_ROWS ids; logits (V) of those from `first` on. */

@@ -194,6 +194,17 @@ tern_status tern_config_resolve(tern_config *c, int64_t vocab, const char *where
                          ") is above model.context (%" PRId64
                          "), which would leave tokens unscored",
                          where, r.eval_stride, r.model.context);
+    if (r.quant_warmup >= r.steps)
+        return tern_fail(TERN_EARG,
+                         "%s: train.quant_warmup (%" PRId64
+                         ") must be below train.steps "
+                         "(%" PRId64 "), or no step sees the ternary model",
+                         where, r.quant_warmup, r.steps);
+    if (r.quant_warmup && r.model.quant != TERN_QUANT_TERNARY)
+        return tern_fail(TERN_EARG,
+                         "%s: train.quant_warmup leads to ternary weights; set "
+                         "model.quant: ternary, or leave it 0",
+                         where);
     TERN_TRY(check_schedule(&r.schedule, where));
     *c = r;
     return TERN_OK;

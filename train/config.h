@@ -9,10 +9,11 @@
  *
  * Sections and keys (configs explained: docs/configs.md):
  *   model.  arch quant activation embed tied vocab width layers heads kv_heads head_dim
- *           ffn context rope_theta norm_eps dropout init_std
+ *           ffn context rope_theta rope_scaling rope_factor rope_low rope_high
+ *           rope_original norm_eps dropout init_std
  *   data.   tokenizer val order
- *   train.  steps batch accumulate micro_batch seed backward recompute eval_every
- *           eval_tokens eval_stride checkpoint_every keep log_every
+ *   train.  steps batch accumulate micro_batch seed backward quant_warmup recompute
+ *           eval_every eval_tokens eval_stride checkpoint_every keep log_every
  *   optim.  kind lr min_lr lr2 schedule warmup decay weight_decay beta1 beta2 eps
  *           momentum nesterov clip
  */
@@ -44,6 +45,7 @@ typedef struct tern_config {
     int64_t micro_batch;              /* sequences of a pass; 0: see gradients.h */
     uint64_t seed;
     tern_backward backward;
+    int64_t quant_warmup; /* steps from floats to ternary; 0: ternary from the first */
     bool recompute;
     int64_t eval_every;       /* steps; 0: only at the end */
     int64_t eval_tokens;      /* of the val split, from its start; 0: all */

@@ -40,6 +40,18 @@ static const tern_option table[] = {
      "tokens the model sees at once"},
     {"model", "rope_theta", TERN_OPT_FLOAT, AT(model.rope_theta), 1, 1e9, ABOVE, NULL,
      "10000", "base of the rotary frequencies; larger for longer contexts"},
+    {"model", "rope_scaling", TERN_OPT_CHOICE, AT(model.rope_scaling), 0, 0, 0,
+     "none linear llama3", "none",
+     "rotary frequencies for a longer context than a model was first trained for: all "
+     "divided by rope_factor, or as in Llama 3.1"},
+    {"model", "rope_factor", TERN_OPT_FLOAT, AT(model.rope_factor), 0, 1e6, 0, NULL,
+     "8", "linear, llama3: what frequencies are divided by, at least 1"},
+    {"model", "rope_low", TERN_OPT_FLOAT, AT(model.rope_low), 0, 1e6, 0, NULL, "1",
+     "llama3: waves that fit fewer times into rope_original are divided"},
+    {"model", "rope_high", TERN_OPT_FLOAT, AT(model.rope_high), 0, 1e6, 0, NULL, "4",
+     "llama3: waves that fit more often are kept; in between, blended"},
+    {"model", "rope_original", TERN_OPT_INT, AT(model.rope_original), 0, 1 << 24, 0,
+     NULL, "8192", "llama3: the context of the first training"},
     {"model", "norm_eps", TERN_OPT_FLOAT, AT(model.norm_eps), 0, 0.1, ABOVE, NULL,
      "1e-5", "added to the mean square in every RMSNorm"},
     {"model", "dropout", TERN_OPT_FLOAT, AT(dropout), 0, 0.9, 0, NULL, "0",
@@ -72,6 +84,9 @@ static const tern_option table[] = {
      "arithmetic of the ternary layers' gradients: int16 rounds what comes in to 16 "
      "bits and takes half the time of float32; int8 rounds it to 8 for the gradients "
      "of inputs, to 16 for those of weights, and is faster again"},
+    {"train", "quant_warmup", TERN_OPT_INT, AT(quant_warmup), 0, 1e12, 0, NULL, "0",
+     "steps in which weights go from floats to ternary, w + lambda (gamma t - w): for "
+     "the fine-tuning of a float model, not for training from scratch"},
     {"train", "recompute", TERN_OPT_BOOL, AT(recompute), 0, 0, LIVE, NULL, "false",
      "compute cheap values again for the gradients instead of keeping them: less "
      "memory, the same numbers"},

@@ -135,6 +135,7 @@ static tern_status log_step(tern_trainer *t)
     if (ternary) {
         tern_metrics_real(m, "zero_fraction", e->zero_fraction);
         tern_metrics_int(m, "flips", e->flips);
+        if (t->config.quant_warmup) tern_metrics_real(m, "lambda", (double)t->share);
         add_gammas(m, list);
     }
     tern_metrics_int(m, "tokens", t->state.tokens);
@@ -192,19 +193,33 @@ static bool is_due(int64_t step, int64_t every)
     return every > 0 && step % every == 0;
 }
 
+/* --- from floats to ternary --- */
+
+/* The weights as step state.step sees them: a function of the step alone. */
+static tern_status mix(tern_trainer *t)
+{
+    const int64_t warmup = t->config.quant_warmup, step = t->state.step;
+    const float share = step < warmup ? (float)step / (float)warmup : 1.0f;
+    if (share == t->share) return TERN_OK;
+    t->share = share;
+    return tern_params_set_share(tern_model_params(t->model), share);
+}
+
 /* --- evaluation --- */
 
 static tern_status evaluate(tern_trainer *t)
 {
     tern_eval_result *r = &t->event.eval;
     char path[TERN_PATH_MAX];
+    TERN_TRY(mix(t));
     tell_fraction(0.0, t);
     TERN_TRY(tern_eval(t->tape, t->model, t->data, TERN_VAL, t->config.eval_tokens,
                        t->config.eval_stride, tell_fraction, t, r));
     if (!isfinite(r->loss))
         return tern_trainer_stop(t, TERN_STOP_EVAL, "the validation loss", r->loss);
     t->state.val = r->loss;
-    t->event.best = !(r->loss >= t->state.best_val); /* also the first one */
+    /* Also the first one; but half-way to ternary is another model. */
+    t->event.best = !(r->loss >= t->state.best_val) && t->share == 1.0f;
     if (t->event.best) t->state.best_val = r->loss;
     t->event.zero_fraction = zero_fraction(tern_model_params(t->model));
     TERN_TRY(log_eval(t));
@@ -289,6 +304,7 @@ static tern_status step(tern_trainer *t)
 {
     tern_train_event *e = &t->event;
     const tern_params *list = tern_model_params(t->model);
+    TERN_TRY(mix(t));
     double since = tern_seconds();
     TERN_TRY(finite_gradients(t, TERN_STOP_STEP, &e->loss, &e->grad_norm));
     double seconds = tern_seconds() - since;
@@ -335,6 +351,7 @@ static void prepare(tern_trainer *t, tern_train_listener listener, void *user)
     t->began = tern_seconds();
     t->step_seconds = t->logged_seconds = 0.0;
     t->logged_step = t->state.step;
+    t->share = 1.0f;
 }
 
 tern_status tern_trainer_run(tern_trainer *t, const volatile sig_atomic_t *stop,

@@ -19,6 +19,7 @@ struct tern_trainer {
     int32_t *inputs, *targets; /* one batch */
     tern_metrics metrics;
     tern_progress_state state;
+    float share;   /* of the quantiser's way: below 1 during train.quant_warmup */
     int64_t saved; /* step of the newest checkpoint file, -1: none */
 
     /* While it runs. */

@@ -255,6 +255,67 @@ Test(op_bitlinear, int8_reads_the_codes_of_now)
     tern_tape_free(t);
 }
 
+/* W + lambda (gamma T - W) in forward and backward, and at 1 the integers again. */
+Test(op_bitlinear, part_of_the_way_to_the_codes)
+{
+    enum { ROWS = 600, IN = 20, OUT = 17 };
+    float *x = tern_calloc(ROWS * IN, sizeof *x),
+          *dy = tern_calloc(ROWS * OUT, sizeof *dy);
+    float *add = tern_calloc(ROWS * OUT, sizeof *add), codes[OUT * IN];
+    for (size_t i = 0; i < ROWS * IN; i++) x[i] = tern_test_rand(1, i);
+    for (size_t i = 0; i < ROWS * OUT; i++) dy[i] = tern_test_rand(2, i);
+    for (size_t i = 0; i < ROWS * OUT; i++) add[i] = tern_test_rand(4, i);
+    tern_tape *t = tern_tape_new(1 << 14);
+    tern_param *p = tern_param_new("w", OUT, IN, TERN_FORM_TERNARY);
+    for (size_t j = 0; j < OUT * IN; j++) p->val[j] = tern_test_rand(3, j);
+    cr_assert(eq(int, tern_param_refresh(p), TERN_OK));
+    tern_ternary_expand(&p->ternary, codes);
+    for (int residual = 0; residual < 2; residual++)
+        for (float share = 0.0f; share <= 1.0f; share += 0.25f) {
+            cr_assert(eq(int, tern_param_set_share(p, share), TERN_OK));
+            tern_tape_reset(t);
+            tern_param_zero_grad(p);
+            tern_var *in = tern_input_grad(t, ROWS, IN, x);
+            tern_var *q = tern_op_quantize(t, in);
+            tern_var *y = tern_op_bitlinear(
+                t, q, p, residual ? tern_input(t, ROWS, OUT, add) : NULL);
+            double dx[IN], dw[OUT * IN] = {0}, w[OUT * IN];
+            for (size_t j = 0; j < OUT * IN; j++)
+                w[j] = (double)p->val[j] +
+                       (double)share * ((double)p->ternary.scale * (double)codes[j] -
+                                        (double)p->val[j]);
+            for (int i = 0; i < ROWS; i++)
+                for (int o = 0; o < OUT; o++) {
+                    double want = residual ? (double)add[i * OUT + o] : 0.0, xs[IN];
+                    double row[IN];
+                    for (int k = 0; k < IN; k++) row[k] = (double)x[i * IN + k];
+                    ste_dequantized_row(row, IN, xs);
+                    for (int k = 0; k < IN; k++) {
+                        want += xs[k] * w[o * IN + k];
+                        dw[o * IN + k] += (double)dy[i * OUT + o] * xs[k];
+                    }
+                    cr_assert(lt(dbl, fabs((double)y->val[i * OUT + o] - want), 1e-5));
+                }
+            cr_assert(eq(int, tern_tape_backward_from(t, y, dy), TERN_OK));
+            if (share == 1.0f) continue; /* in 8 and 16 bits again */
+            for (int i = 0; i < ROWS; i++) {
+                memset(dx, 0, sizeof dx);
+                for (int o = 0; o < OUT; o++)
+                    for (int k = 0; k < IN; k++)
+                        dx[k] += (double)dy[i * OUT + o] * w[o * IN + k];
+                for (int k = 0; k < IN; k++)
+                    cr_assert(
+                        lt(dbl, fabs((double)in->grad[i * IN + k] - dx[k]), 1e-5));
+            }
+            for (int j = 0; j < OUT * IN; j++)
+                cr_assert(lt(dbl, fabs((double)p->grad[j] - dw[j]), 1e-3));
+        }
+    cr_expect(eq(ptr, p->image, NULL));
+    tern_param_free(p);
+    tern_tape_free(t);
+    tern_free(x), tern_free(dy), tern_free(add);
+}
+
 /* A NaN that comes in goes out, in every arithmetic: the trainer looks for it. */
 Test(op_bitlinear, nan_goes_through)
 {

@@ -60,7 +60,7 @@ static void oracle(const double *const *in, const double *const *at, double *out
 ParameterizedTest(rope_case *r, op_rope, matches_oracle)
 {
     rope_tables tables = {.c = r};
-    tern_rope_table((size_t)r->time, (size_t)r->head_dim, THETA, tables.cos,
+    tern_rope_table((size_t)r->time, (size_t)r->head_dim, THETA, NULL, tables.cos,
                     tables.sin);
     gradcheck c = {.inputs = 1,
                    .in = {{.rows = r->batch * r->time, .cols = r->heads * r->head_dim}},

@@ -113,7 +113,7 @@ static void model_init(model *m)
         b->down = add(m, WIDTH, FFN, TERN_FORM_TERNARY);
     }
     m->norm = add(m, 1, WIDTH, TERN_FORM_FLOAT);
-    tern_rope_table(TIME, HEAD_DIM, 10000.0, m->cos, m->sin);
+    tern_rope_table(TIME, HEAD_DIM, 10000.0, NULL, m->cos, m->sin);
     for (int i = 0; i < ROWS; i++) {
         m->ids[i] = (i * i + 3 * i) % VOCAB;
         m->targets[i] = (i * i + 5 * i + 4) % VOCAB;

@@ -1,5 +1,6 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
+#include <math.h>
 #include <string.h>
 
 #include "base/spec.h"
@@ -68,4 +69,64 @@ Test(spec, refuses_what_cannot_be)
     s = nano();
     s.vocab = (int64_t)1 << 40;
     refuses(&s, "vocab");
+}
+
+/* Numbers from Hugging Face's formula, in Python's doubles, for Llama 3.1 8B and Llama
+ * 3.2 1B. */
+Test(spec, rope_factors_of_llama3)
+{
+    static const struct {
+        int64_t head_dim;
+        float factor;
+        size_t kept; /* the first frequencies; then these; the rest is divided */
+        size_t blended;
+        double want[6];
+    } models[] = {
+        {128, 8.0f, 29, 6, {1.207484, 1.553415, 2.026313, 2.69453, 3.684253, 5.257327}},
+        {64, 32.0f, 15, 3, {1.651329, 3.292262, 9.666729}},
+    };
+    for (size_t m = 0; m < 2; m++) {
+        tern_spec s = nano();
+        float f[TERN_HEAD_DIM_MAX / 2];
+        s.head_dim = models[m].head_dim;
+        s.rope_theta = 500000.0f;
+        s.rope_scaling = TERN_ROPE_LLAMA3;
+        s.rope_factor = models[m].factor;
+        s.rope_low = 1.0f;
+        s.rope_high = 4.0f;
+        s.rope_original = 8192;
+        tern_spec_rope_factors(&s, f);
+        for (size_t i = 0; i < (size_t)s.head_dim / 2; i++) {
+            const size_t at = i - models[m].kept;
+            const double want = i < models[m].kept       ? 1.0
+                                : at < models[m].blended ? models[m].want[at]
+                                                         : (double)s.rope_factor;
+            cr_expect(lt(dbl, fabs((double)f[i] - want), 1e-5), "%zu: %g", i,
+                      (double)f[i]);
+        }
+        s.rope_scaling = TERN_ROPE_LINEAR;
+        tern_spec_rope_factors(&s, f);
+        cr_expect(eq(flt, f[0], s.rope_factor));
+        s.rope_scaling = TERN_ROPE_NONE;
+        tern_spec_rope_factors(&s, f);
+        cr_expect(eq(flt, f[s.head_dim / 2 - 1], 1.0f));
+    }
+}
+
+Test(spec, refuses_impossible_rope_scaling)
+{
+    tern_spec s = nano();
+    s.rope_scaling = TERN_ROPE_LINEAR;
+    refuses(&s, "rope_factor");
+    s.rope_factor = NAN;
+    refuses(&s, "rope_factor");
+    s.rope_factor = 4.0f;
+    cr_expect(eq(int, tern_spec_check(&s, "x"), TERN_OK));
+    s.rope_scaling = TERN_ROPE_LLAMA3;
+    refuses(&s, "rope_low");
+    s.rope_low = 4.0f;
+    s.rope_high = 4.0f;
+    refuses(&s, "rope_high");
+    s.rope_high = 8.0f;
+    refuses(&s, "rope_original");
 }

@@ -129,6 +129,19 @@ def rotary(config, x):
     """x (heads, time, d)"""
     time, d = x.shape[1:]
     inverse = 1.0 / config["rope_theta"] ** (torch.arange(0, d, 2).float() / d)
+    scaling = config.get("rope_scaling") or {"rope_type": "default"}
+    if scaling["rope_type"] == "linear":
+        inverse = inverse / scaling["factor"]
+    elif scaling["rope_type"] == "llama3":
+        old, factor = scaling["original_max_position_embeddings"], scaling["factor"]
+        low, high = scaling["low_freq_factor"], scaling["high_freq_factor"]
+        wave = 2 * torch.pi / inverse
+        smooth = (old / wave - low) / (high - low)
+        blended = (1 - smooth) * inverse / factor + smooth * inverse
+        inverse = torch.where(wave > old / low, inverse / factor,
+                              torch.where(wave < old / high, inverse, blended))
+    else:
+        assert scaling["rope_type"] == "default"
     angles = torch.outer(torch.arange(time).float(), inverse)
     angles = torch.cat((angles, angles), dim=-1)
     return x * angles.cos() + rotate_half(x) * angles.sin()

@@ -168,9 +168,9 @@ static const struct {
      "\"rms_norm_eps\": must be a number"},
     {"{\"model_type\": \"llama\", " BASE ", \"rms_norm_eps\": 2.0}", "norm_eps"},
     {"{\"model_type\": \"llama\", " BASE ", \"rope_theta\": -1}", "rope_theta"},
-    {"{\"model_type\": \"llama\", " BASE ", \"rope_scaling\": {\"type\": \"linear\", "
+    {"{\"model_type\": \"llama\", " BASE ", \"rope_scaling\": {\"type\": \"dynamic\", "
      "\"factor\": 2.0}}",
-     "positions are scaled (type \"linear\")"},
+     "\"rope_scaling\": positions are scaled by rule \"dynamic\""},
     {"{\"model_type\": \"llama\", " BASE ", \"rope_scaling\": 3}",
      "\"rope_scaling\": must be an object"},
     {"{\"model_type\": \"llama\", " BASE ", \"mlp_bias\": true}", "\"mlp_bias\""},

@@ -165,7 +165,12 @@ static tern_config config_of(const variant *v)
                           .ffn = 48,
                           .context = 16,
                           .rope_theta = 5000.0f,
-                          .norm_eps = 1e-5f};
+                          .norm_eps = 1e-5f,
+                          .rope_scaling = (tern_rope_scaling)((v - variants) % 3),
+                          .rope_factor = 3.0f,
+                          .rope_low = 1.0f,
+                          .rope_high = 4.0f,
+                          .rope_original = 64};
     OK(tern_config_resolve(&c, VOCAB, v->name));
     return c;
 }

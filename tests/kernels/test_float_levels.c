@@ -135,7 +135,7 @@ static void rope_case(size_t rows, size_t cols, const inputs *in, float *out)
     const size_t dim = cols / 2 * 2, period = rows / 2 + 1;
     if (dim == 0) return;
     float *co = out_at(out, 2), *si = out_at(out, 3);
-    tern_rope_table(period + 3, dim, 10000.0, co, si);
+    tern_rope_table(period + 3, dim, 10000.0, NULL, co, si);
     tern_rope_rows(in->a, rows, 1, dim, 3, period, co, si, 1, 0, out);
     tern_rope_rows(in->b, rows, 1, dim, 3, period, co, si, -1, 1, out);
 }

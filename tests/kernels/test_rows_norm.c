@@ -108,7 +108,7 @@ static void check_rope(size_t dim, int sign)
     float *si = tern_calloc(POSITIONS * half, sizeof *si);
     float *x = random_floats(1, n), *y = random_floats(2, n);
     float *before = random_floats(3, n), *sum = random_floats(3, n);
-    tern_rope_table(POSITIONS, dim, 10000.0, co, si);
+    tern_rope_table(POSITIONS, dim, 10000.0, NULL, co, si);
     tern_rope_rows(x, R, H, dim, POS0, PERIOD, co, si, sign, 1, sum);
     tern_rope_rows(x, R, H, dim, POS0, PERIOD, co, si, sign, 0, y);
     for (size_t head = 0; head < R * H; head++)

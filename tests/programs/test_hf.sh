@@ -74,12 +74,29 @@ expect 1 "graph (arch llama)" -- "$TERN" import hf-online -o x --arch llama
 
 expect 1 "tern train --init in-online" -- "$TERN" train --resume in-online
 
+# Scaled positions: in from Hugging Face, out to it and to GGUF, and in again; trained on,
+# the exported model is still the trained one.
+cp -r llama llama-3 && sed -i 's/"rope_theta"/"rope_scaling": {"rope_type": "llama3", "factor": 4.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 32}, "rope_theta"/' llama-3/config.json
+"$TERN" import llama-3 -o in-scaled --quant ternary >/dev/null 2>&1 || fail "rope_scaling: llama3"
+"$TERN" train --init in-scaled --data tales.txt --out scaled --set train.steps=4 2>/dev/null
+"$TERN" export scaled -o scaled.gguf --check-tokens 50 --check-greedy 4 >report.txt
+last report.txt | grep >/dev/null "^exact: " || fail "scaled positions: $(last report.txt)"
+"$TERN" import scaled.gguf -o in-gguf >/dev/null 2>&1 || fail "rope_freqs.weight"
+"$TERN" export in-gguf -o hf-scaled --format hf >/dev/null
+python3 -c '
+import json
+for path in "llama-3", "hf-scaled":
+    print(json.load(open(path + "/config.json"))["rope_scaling"])' | uniq | wc -l | grep -qx 1 ||
+    fail "rope_scaling changed on its way"
+
 # What tern cannot represent is refused by name.
 refused() { # refused WORD SED: hf-online with its config.json changed
     rm -rf bad && cp -r hf-online bad && sed -i "$2" bad/config.json
     expect 1 "$1" -- "$TERN" import bad -o x
 }
-refused "rope_scaling" 's/"rope_theta"/"rope_scaling": {"rope_type": "llama3", "factor": 8.0}, "rope_theta"/'
+refused "rope_scaling" 's/"rope_theta"/"rope_scaling": {"rope_type": "longrope", "factor": 8.0}, "rope_theta"/'
+refused "\"factor\" must be a number" 's/"rope_theta"/"rope_scaling": {"rope_type": "llama3"}, "rope_theta"/'
+refused "rope_factor" 's/"rope_theta"/"rope_scaling": {"rope_type": "linear", "factor": 0.5}, "rope_theta"/'
 refused "rope_parameters" 's/"rope_theta"/"rope_parameters": {"rope_type": "yarn"}, "rope_theta"/'
 refused "sliding_window" 's/"rope_theta"/"sliding_window": 16, "rope_theta"/'
 refused "attention_bias" 's/"attention_bias": false/"attention_bias": true/'

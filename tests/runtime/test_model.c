@@ -203,6 +203,69 @@ Test(model, refuses_wrong_dimensions)
     with_u32("expert_count", 8, "\"llama.expert_count\" is 8");
 }
 
+static tern_status fill_factors(void *user, uint8_t *out, size_t bytes)
+{
+    memcpy(out, user, bytes);
+    return TERN_OK;
+}
+
+/* A file with scaled positions: Llama 3.1's rule with other numbers, which tern's keys
+ * say (original > 0) or not. */
+static tern_gguf_writer *scaled_writer(float *factors, uint32_t original)
+{
+    tern_gguf_writer *w = toy_writer(&model);
+    if (original) tern_gguf_put_u32(w, "tern.rope_original", original);
+    tern_gguf_put_tensor(w, "rope_freqs.weight", TERN_GGML_F32, 16, 0, fill_factors,
+                         factors);
+    return w;
+}
+
+Test(model, reads_scaled_positions)
+{
+    tern_runtime *m = NULL;
+    tern_gguf_writer *w = toy_writer(&model);
+    tern_gguf_put_f32(w, "llama.rope.scaling.factor", 4.0f);
+    MUST(tern_gguf_write(w, path));
+    tern_gguf_writer_free(w);
+    MUST(tern_runtime_open(path, &m));
+    cr_expect(eq(int, (int)tern_runtime_spec(m)->rope_scaling, TERN_ROPE_LINEAR));
+    cr_expect(eq(flt, tern_runtime_spec(m)->rope_factor, 4.0f));
+    tern_runtime_free(m);
+
+    tern_spec s = model.spec;
+    float factors[16];
+    s.rope_scaling = TERN_ROPE_LLAMA3;
+    s.rope_factor = 4.0f;
+    s.rope_low = 1.0f;
+    s.rope_high = 4.0f;
+    s.rope_original = 8192;
+    tern_spec_rope_factors(&s, factors);
+    factors[7] *= 1.000001f; /* as another program may have rounded it */
+    w = scaled_writer(factors, 0);
+    MUST(tern_gguf_write(w, path));
+    tern_gguf_writer_free(w);
+    MUST(tern_runtime_open(path, &m));
+    cr_expect(eq(int, (int)tern_runtime_spec(m)->rope_scaling, TERN_ROPE_LLAMA3));
+    cr_expect(eq(flt, tern_runtime_spec(m)->rope_factor, 4.0f));
+    cr_expect(eq(i64, tern_runtime_spec(m)->rope_original, 8192));
+    tern_runtime_free(m);
+
+    w = scaled_writer(factors, 64); /* these numbers give other factors */
+    MUST(tern_gguf_write(w, path));
+    tern_gguf_writer_free(w);
+    refused_file(TERN_EFORMAT, "Llama 3.1's rule");
+    factors[3] = NAN;
+    w = scaled_writer(factors, 0);
+    MUST(tern_gguf_write(w, path));
+    tern_gguf_writer_free(w);
+    refused_file(TERN_EFORMAT, "element 3 is nan");
+    w = scaled_writer(factors, 0);
+    tern_gguf_put_f32(w, "llama.rope.scaling.factor", 4.0f);
+    MUST(tern_gguf_write(w, path));
+    tern_gguf_writer_free(w);
+    refused_file(TERN_EFORMAT, "scaled twice");
+}
+
 Test(model, refuses_what_it_would_compute_otherwise)
 {
     with_string("llama.rope.scaling.type", "yarn", "rope.scaling.type\" is \"yarn\"");
@@ -211,13 +274,8 @@ Test(model, refuses_what_it_would_compute_otherwise)
                 "silu and relu2");
     with_string("tern.quant", "int4", "\"tern.quant\" is \"int4\"");
     with_string("llama.expert_count", "8", "is string, not an integer");
-    tern_gguf_writer *w = toy_writer(&model);
-    tern_gguf_put_f32(w, "llama.rope.scaling.factor", 4.0f);
-    MUST(tern_gguf_write(w, path));
-    tern_gguf_writer_free(w);
-    refused_file(TERN_EFORMAT, "rope.scaling.factor\" is 4");
     static const char *const words[] = {"a", "b", "c"};
-    w = toy_writer(&model);
+    tern_gguf_writer *w = toy_writer(&model);
     tern_gguf_put_strings(w, "tokenizer.ggml.tokens", words, 3);
     MUST(tern_gguf_write(w, path));
     tern_gguf_writer_free(w);
@@ -251,10 +309,10 @@ Test(model, names_every_missing_tensor)
 
 Test(model, refuses_tensors_it_does_not_know)
 {
-    toy_add(&model, "rope_freqs.weight", 0, 16, TERN_GGML_F32);
+    toy_add(&model, "rope_angles.weight", 0, 16, TERN_GGML_F32);
     memset(model.tensors[model.count++].values, 0, 64);
-    refused(TERN_EFORMAT, "tensor \"rope_freqs.weight\" is none that arch llama has");
-    rename_tensor("rope_freqs.weight", "blk.0.attn_q.bias");
+    refused(TERN_EFORMAT, "tensor \"rope_angles.weight\" is none that arch llama has");
+    rename_tensor("rope_angles.weight", "blk.0.attn_q.bias");
     refused(TERN_EFORMAT, "tensor \"blk.0.attn_q.bias\" is none");
     make(TERN_ARCH_BITNET, TERN_QUANT_TERNARY, TERN_GGML_Q2_0);
     toy_table(&model, "output.weight");

@@ -351,6 +351,11 @@ typedef struct case_resolve {
 static const case_resolve resolves[] = {
     {"model:\n  width: 64\n", 65, NULL},
     {"model:\n  vocab: 65\n", 65, NULL},
+    {"train:\n  steps: 10\n  quant_warmup: 9\n", 65, NULL},
+    {"train:\n  steps: 10\n  quant_warmup: 10\n", 65,
+     "train.quant_warmup (10) must be below train.steps (10)"},
+    {"train:\n  quant_warmup: 9\nmodel:\n  quant: none\n", 65,
+     "train.quant_warmup leads to ternary weights"},
     {"model:\n  vocab: 65\n", 0, NULL},
     {"model:\n  vocab: 64\n", 65,
      "model.vocab is 64, but the tokenizer of the data has "

@@ -75,6 +75,46 @@ Test(trainer, resume_equals_uninterrupted_for_the_float_twin_with_sgd)
     same_runs(in_dir("whole"), in_dir("cut"), "float");
 }
 
+static double first_loss;
+
+static void note_first_loss(void *user, const tern_train_event *e)
+{
+    (void)user;
+    if (e->kind == TERN_EVENT_STEP && e->step == 1) first_loss = e->loss;
+}
+
+/* The first step is the float model's, the last the ternary one's, and the best is
+ * never one of half-way. */
+Test(trainer, quant_warmup_begins_at_floats_and_ends_at_codes)
+{
+    tern_config c = small_config();
+    double loss[3];
+    tern_trainer *t;
+    c.quant_warmup = 8;
+    c.eval_every = 4;
+    train(&c, in_dir("whole"));
+    stop_and_resume(&c, 5, in_dir("cut"));
+    same_runs(in_dir("whole"), in_dir("cut"), "quant_warmup");
+    for (int i = 0; i < 3; i++) { /* with it; ternary; floats */
+        if (i == 1) c.quant_warmup = 0;
+        if (i == 2) c.model.quant = TERN_QUANT_NONE;
+        static const char *const names[] = {"again", "ternary", "float"};
+        OK(tern_trainer_new(&c, data, in_dir(names[i]), &t));
+        OK(tern_trainer_run(t, NULL, note_first_loss, NULL));
+        tern_trainer_free(t);
+        loss[i] = first_loss;
+    }
+    /* The twin reads floats where this model reads 8 bits. */
+    cr_expect(lt(dbl, fabs(loss[0] - loss[2]), 0.5 * fabs(loss[1] - loss[2])),
+              "%g; ternary %g, float %g", loss[0], loss[1], loss[2]);
+    tern_checkpoint *best;
+    char path[TERN_PATH_MAX];
+    OK(tern_run_best_path(in_dir("whole"), path));
+    OK(tern_checkpoint_open(path, &best));
+    cr_expect(ge(i64, tern_checkpoint_state(best)->step, 8));
+    tern_checkpoint_close(best);
+}
+
 /* train.backward reaches the gradients, and is a matter of digits: few steps, because
  * any difference grows from step to step until two runs are strangers. */
 Test(trainer, backward_kinds_differ_a_little)
