@@ -149,7 +149,8 @@ enum {
     QUAD = 4,         /* panels in registers */
     DEPTH_TILES = 64, /* tiles of a panel unpacked at once: 4 * 64 * 256 B = 64 KiB */
     FEW_GROUP = 8,    /* rows in registers when few */
-    FEW_ROWS = 16,    /* fewer than these are few */
+    FEW_PAIR = 5,     /* rows from which two panels are taken at once */
+    FEW_ROWS = 32,    /* fewer than these are few */
 };
 
 static inline __m512i load_codes(const uint8_t *p)
@@ -180,72 +181,97 @@ static inline void finish(__m512i sum, __m512 factor, const float *add, float *y
     _mm512_mask_storeu_ps(y, m, v);
 }
 
-/* One panel, few rows. The sums of a row are spread over `chains` registers, so that
- * one vpdpbusd need not wait for the one before. */
+/* Few rows times one panel, or two. The sums of a row and a panel are spread over
+ * `chains` registers, so that one vpdpbusd need not wait for the one before. From five
+ * rows on there are enough of them: then two panels share what is read of q. */
 TERN_INLINE void few_group(const tern_matmul_block *b, size_t row, size_t panel,
-                           int rows, int chains)
+                           int rows, int panels, int chains)
 {
+    const size_t panel_bytes = b->tiles * TERN_TILE_BYTES;
     const int8_t *q = b->q + row * b->stride;
-    const uint8_t *tile = b->codes + panel * b->tiles * TERN_TILE_BYTES;
+    const uint8_t *tile = b->codes + panel * panel_bytes;
     __m512i sum[FEW_GROUP][4];
     TERN_UNROLLED (r, rows) {
-        sum[r][0] = _mm512_set1_epi32(-b->sum[row + (size_t)r]);
-        TERN_UNROLLED (i, chains - 1) sum[r][i + 1] = _mm512_setzero_si512();
+        TERN_UNROLLED (i, panels * chains) sum[r][i] = _mm512_setzero_si512();
+        TERN_UNROLLED (p, panels)
+            sum[r][p * chains] = _mm512_set1_epi32(-b->sum[row + (size_t)r]);
     }
     for (size_t c = 0; c < b->tiles;
          c++, q += TERN_TILE_COLS, tile += TERN_TILE_BYTES) {
-        const __m512i t = load_codes(tile);
+        __m512i t[2];
+        TERN_UNROLLED (p, panels) {
+            const uint8_t *at = tile + (size_t)p * panel_bytes;
+            t[p] = load_codes(at); /* and ask for the same tile of the next panels */
+            _mm_prefetch((const char *)at + (size_t)panels * panel_bytes, _MM_HINT_T1);
+        }
         TERN_UNROLLED (j, 4) {
-            const __m512i u = unpacked(t, j);
+            __m512i u[2];
+            TERN_UNROLLED (p, panels) u[p] = unpacked(t[p], j);
             TERN_UNROLLED (r, rows) {
                 const __m512i x = broadcast4(q + (size_t)r * b->stride + 4 * j);
-                sum[r][j % chains] = _mm512_dpbusd_epi32(sum[r][j % chains], u, x);
-                TERN_OPAQUE(sum[r][j % chains]); /* stay in that register */
+                TERN_UNROLLED (p, panels) {
+                    __m512i *to = &sum[r][p * chains + j % chains];
+                    *to = _mm512_dpbusd_epi32(*to, u[p], x);
+                    TERN_OPAQUE(*to); /* stay in that register */
+                }
             }
         }
     }
-    const size_t output = panel * TERN_PANEL_ROWS;
     TERN_UNROLLED (r, rows) {
-        TERN_UNROLLED (i, chains - 1)
-            sum[r][0] = _mm512_add_epi32(sum[r][0], sum[r][i + 1]);
-        const size_t at = (row + (size_t)r) * b->ldy + output;
-        finish(sum[r][0], _mm512_set1_ps(b->gamma / b->scale[row + (size_t)r]),
-               b->add ? b->add + at : NULL, b->y + at, lanes_left(b->outputs - output));
+        const __m512 factor = _mm512_set1_ps(b->gamma / b->scale[row + (size_t)r]);
+        TERN_UNROLLED (p, panels) {
+            const size_t output = (panel + (size_t)p) * TERN_PANEL_ROWS;
+            const size_t at = (row + (size_t)r) * b->ldy + output;
+            __m512i all = sum[r][p * chains];
+            TERN_UNROLLED (i, chains - 1)
+                all = _mm512_add_epi32(all, sum[r][p * chains + i + 1]);
+            finish(all, factor, b->add ? b->add + at : NULL, b->y + at,
+                   lanes_left(b->outputs - output));
+        }
+    }
+}
+
+/* All rows of one panel, or of two. */
+TERN_INLINE void few_rows(const tern_matmul_block *b, size_t p, int panels)
+{
+    const int two = panels == 2;
+    size_t row = 0;
+    for (; row + FEW_GROUP <= b->rows; row += FEW_GROUP)
+        few_group(b, row, p, FEW_GROUP, panels, two ? 1 : 2);
+    switch (b->rows - row) {
+    case 7:
+        few_group(b, row, p, 7, panels, two ? 1 : 2);
+        break;
+    case 6:
+        few_group(b, row, p, 6, panels, two ? 1 : 2);
+        break;
+    case 5:
+        few_group(b, row, p, 5, panels, two ? 1 : 2);
+        break;
+    case 4:
+        few_group(b, row, p, 4, panels, two ? 2 : 4);
+        break;
+    case 3:
+        few_group(b, row, p, 3, panels, two ? 2 : 4);
+        break;
+    case 2:
+        few_group(b, row, p, 2, panels, two ? 2 : 4);
+        break;
+    case 1:
+        few_group(b, row, p, 1, panels, two ? 2 : 4);
+        break;
+    default:
+        break;
     }
 }
 
 static void matmul_few(const tern_matmul_block *b)
 {
-    for (size_t p = 0; p * TERN_PANEL_ROWS < b->outputs; p++) {
-        size_t row = 0;
-        for (; row + FEW_GROUP <= b->rows; row += FEW_GROUP)
-            few_group(b, row, p, FEW_GROUP, 2);
-        switch (b->rows - row) {
-        case 7:
-            few_group(b, row, p, 7, 2);
-            break;
-        case 6:
-            few_group(b, row, p, 6, 2);
-            break;
-        case 5:
-            few_group(b, row, p, 5, 2);
-            break;
-        case 4:
-            few_group(b, row, p, 4, 4);
-            break;
-        case 3:
-            few_group(b, row, p, 3, 4);
-            break;
-        case 2:
-            few_group(b, row, p, 2, 4);
-            break;
-        case 1:
-            few_group(b, row, p, 1, 4);
-            break;
-        default:
-            break;
-        }
-    }
+    const size_t panels = (b->outputs + TERN_PANEL_ROWS - 1) / TERN_PANEL_ROWS;
+    size_t p = 0;
+    if (b->rows >= FEW_PAIR)
+        for (; p + 2 <= panels; p += 2) few_rows(b, p, 2);
+    for (; p < panels; p++) few_rows(b, p, 1);
 }
 
 /* What a chunk of rows and up to QUAD panels share. */
