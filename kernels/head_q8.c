@@ -38,7 +38,7 @@ void tern_q8_quantize_row(const float *x, size_t r, tern_q8_rows *out)
 }
 
 void tern_q8_matmul_part(const tern_q8_rows *x, const uint8_t *w, float *y, size_t ldy,
-                         size_t first, size_t end)
+                         size_t first, size_t end, bool near)
 {
     const size_t blocks = x->cols / TERN_Q8_BLOCK, bytes = blocks * TERN_Q8_BYTES;
     for (size_t j = first; j < end; j += W_ROWS)
@@ -52,8 +52,13 @@ void tern_q8_matmul_part(const tern_q8_rows *x, const uint8_t *w, float *y, size
                 .n = end - j < W_ROWS ? end - j : W_ROWS,
                 .y = y + i * ldy + j,
                 .ldy = ldy,
-                .near = (end - first) * bytes <= NEAR_BYTES,
+                .near = near,
             });
+}
+
+bool tern_q8_is_near(size_t n, size_t cols)
+{
+    return n * (cols / TERN_Q8_BLOCK) * TERN_Q8_BYTES <= NEAR_BYTES;
 }
 
 void tern_q8_matmul(const tern_q8_rows *x, const uint8_t *w, size_t n, float *y,
@@ -64,5 +69,6 @@ void tern_q8_matmul(const tern_q8_rows *x, const uint8_t *w, size_t n, float *y,
     for (int t = 0; t < threads; t++)
         tern_q8_matmul_part(x, w, y, ldy,
                             tern_part_start(n, W_ROWS, (size_t)t, (size_t)threads),
-                            tern_part_start(n, W_ROWS, (size_t)t + 1, (size_t)threads));
+                            tern_part_start(n, W_ROWS, (size_t)t + 1, (size_t)threads),
+                            tern_q8_is_near(n / (size_t)threads, x->cols));
 }

@@ -8,6 +8,7 @@
 #ifndef TERN_KERNELS_HEAD_Q8_H
 #define TERN_KERNELS_HEAD_Q8_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,10 +23,12 @@ typedef struct tern_q8_rows {
 void tern_q8_quantize_row(const float *x, size_t r, tern_q8_rows *out);
 
 /* y (rows of x, n): with rows [0, n) of w, Q8_0 blocks; parallel. And what one thread
- * does of it: rows [first, end) of w. */
+ * does of it: rows [first, end) of w. near: they are probably in a cache. */
 void tern_q8_matmul(const tern_q8_rows *x, const uint8_t *w, size_t n, float *y,
                     size_t ldy);
 void tern_q8_matmul_part(const tern_q8_rows *x, const uint8_t *w, float *y, size_t ldy,
-                         size_t first, size_t end);
+                         size_t first, size_t end, bool near);
+/* Are n rows of w, of one thread, probably in a cache from the token before? */
+bool tern_q8_is_near(size_t n, size_t cols);
 
 #endif /* TERN_KERNELS_HEAD_Q8_H */

@@ -17,6 +17,50 @@ void tern_team_wait(const tern_team *t)
 #pragma omp barrier
 }
 
+enum {
+    PIECES = 8,           /* of a share */
+    DEALT_BYTES = 1 << 16 /* of a share that is cut */
+};
+
+tern_deal tern_team_deal(const tern_team *t, int parity, size_t count, size_t bytes)
+{
+    const size_t share = count / t->count;
+    tern_deal d = {.team = t,
+                   .count = count,
+                   .piece = (share + PIECES) / PIECES,
+                   .parity = parity,
+                   .whole = t->count == 1 || !t->dealer || t->count > TERN_TEAM_MAX ||
+                            share * bytes < DEALT_BYTES};
+    /* Nobody is at the deal before this one any more, or at the one after it yet. */
+    if (!d.whole)
+        atomic_store_explicit(&t->dealer->line[t->index].next[!parity], 0,
+                              memory_order_relaxed);
+    return d;
+}
+
+bool tern_deal_next(tern_deal *d, tern_part *part)
+{
+    const tern_team *t = d->team;
+    if (d->whole) {
+        *part = tern_team_share(t, d->count);
+        return d->turn++ == 0 && part->first < part->end;
+    }
+    for (; d->turn < t->count; d->turn++) {
+        const tern_team whose = {.index = (t->index + d->turn) % t->count,
+                                 .count = t->count};
+        const tern_part share = tern_team_share(&whose, d->count);
+        const size_t first =
+            share.first + d->piece * atomic_fetch_add_explicit(
+                                         &t->dealer->line[whose.index].next[d->parity],
+                                         1, memory_order_relaxed);
+        if (first >= share.end) continue;
+        part->first = first;
+        part->end = share.end - first < d->piece ? share.end : first + d->piece;
+        return true;
+    }
+    return false;
+}
+
 void tern_rmsnorm_row(const float *x, const float *gain, float eps, size_t cols,
                       float *y)
 {

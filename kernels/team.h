@@ -19,6 +19,8 @@
 #ifndef TERN_KERNELS_TEAM_H
 #define TERN_KERNELS_TEAM_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,8 +28,19 @@
 #include "kernels/attention.h"
 #include "kernels/ternary.h"
 
+enum { TERN_TEAM_MAX = 64 }; /* members of a team that deals */
+
+/* Where each member is in its share: see tern_team_deal(). Zeroed before the team
+ * starts; each line is its member's own until someone has nothing left to do. */
+typedef struct tern_dealer {
+    struct {
+        _Alignas(64) atomic_size_t next[2];
+    } line[TERN_TEAM_MAX];
+} tern_dealer;
+
 typedef struct tern_team {
     size_t index, count; /* this member, of how many */
+    tern_dealer *dealer; /* the team's; NULL where nothing is dealt */
 } tern_team;
 
 /* [first, end) */
@@ -35,7 +48,8 @@ typedef struct tern_part {
     size_t first, end;
 } tern_part;
 
-/* The members are the threads of the parallel region that this is called in. */
+/* The members are the threads of the parallel region that this is called in; without a
+ * dealer. */
 tern_team tern_team_here(void);
 /* Until all members have come here; nothing in a team of one. */
 void tern_team_wait(const tern_team *t);
@@ -46,6 +60,31 @@ static inline tern_part tern_team_share(const tern_team *t, size_t count)
     return (tern_part){.first = count * t->index / t->count,
                        .end = count * (t->index + 1) / t->count};
 }
+
+/* Members are not equally fast at all times: one's core may be busy with other things,
+ * or far from the memory. So large pieces of work are dealt: a member takes the pieces
+ * of its own share (tern_team_share) in order, and then what is left of the others'.
+ *
+ *     share of 0                share of 1
+ *     | 0 | 0 | 0 | 0 | 0 |     | 1 | 1 | 1 | 1 | 0 |     pieces, by who took them
+ *
+ *     tern_deal d = tern_team_deal(&t, 0, panels, bytes_of_a_panel);
+ *     for (tern_part p; tern_deal_next(&d, &p);) ...
+ *     tern_team_wait(&t);
+ *
+ * Work of few bytes is one piece for each: to look at another core's line takes as long
+ * as reading some. */
+typedef struct tern_deal {
+    const tern_team *team;
+    size_t count, piece, turn;
+    int parity;
+    bool whole; /* one piece for each member */
+} tern_deal;
+
+/* Deals follow each other with a tern_team_wait() between, and parities alternate. */
+tern_deal tern_team_deal(const tern_team *t, int parity, size_t count, size_t bytes);
+/* The next part for this member; false: there is none left. */
+bool tern_deal_next(tern_deal *d, tern_part *part);
 
 /* --- one row --- */
 

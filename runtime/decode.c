@@ -14,10 +14,14 @@
  *     norm, quantise, down    panels
  *
  * The numbers are the same, bit for bit. A model so small that its weights are read
- * faster than a thread is woken is computed by one. */
+ * faster than a thread is woken is computed by one. In between it depends on the
+ * machine: where cores are far apart, a team meets in 2 us, in which one reads 60 KB.
+ * So both are tried for a few tokens, now and then, and the faster one goes on. */
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "kernels/cpu.h"
 #include "kernels/head_q8.h"
 #include "kernels/team.h"
@@ -25,7 +29,13 @@
 
 /* Bytes of weights that one thread reads in the time that waking and joining others
  * takes: below, they are left alone. */
-enum { ALONE_BYTES = 1 << 19 };
+enum {
+    ALONE_BYTES = 1 << 19,
+    TEAM_BYTES = 1 << 25, /* from here on a team is always faster */
+    TRIAL = 8,            /* calls of each kind, ... */
+    TRIAL_EVERY = 2048,   /* ... every so many */
+    HEAD_UNIT = 64        /* logits that are dealt together */
+};
 
 /* What every member knows. */
 typedef struct decoding {
@@ -76,13 +86,11 @@ static tern_qrows prepare(const decoding *d, const tern_team *t, const float *x,
     return q;
 }
 
-static void multiply(const tern_team *t, const tern_qrows *x, const job *jobs,
-                     size_t count)
+/* Panels `own` of all panels of the jobs. */
+static void multiply_part(const tern_qrows *x, const job *jobs, size_t count,
+                          tern_part own)
 {
-    size_t panels = 0, before = 0;
-    for (size_t i = 0; i < count; i++)
-        panels += tern_ternary_panels(&jobs[i].w->ternary);
-    const tern_part own = tern_team_share(t, panels);
+    size_t before = 0;
     for (size_t i = 0; i < count; i++) {
         const tern_ternary *w = &jobs[i].w->ternary;
         const size_t here = tern_ternary_panels(w);
@@ -93,6 +101,23 @@ static void multiply(const tern_team *t, const tern_qrows *x, const job *jobs,
                                        w->rows, first, end - before);
         before += here;
     }
+}
+
+/* Bytes of codes in a panel of a product with x. */
+static size_t panel_bytes(const tern_qrows *x)
+{
+    return 16 * x->cols / 4;
+}
+
+static void multiply(const tern_team *t, int parity, const tern_qrows *x,
+                     const job *jobs, size_t count)
+{
+    size_t panels = 0;
+    for (size_t i = 0; i < count; i++)
+        panels += tern_ternary_panels(&jobs[i].w->ternary);
+    tern_deal deal = tern_team_deal(t, parity, panels, panel_bytes(x));
+    for (tern_part part; tern_deal_next(&deal, &part);)
+        multiply_part(x, jobs, count, part);
 }
 
 /* Rotated queries stay where they are, keys and values go to the cache: the heads of a
@@ -173,26 +198,25 @@ static void attention_block(const decoding *d, const tern_team *t, int64_t layer
     const tern_qrows x = prepare(d, t, s->h, w->attn_norm, m->width);
     const job in[] = {
         {&w->q, s->q, false}, {&w->k, s->new_k, false}, {&w->v, s->new_v, false}};
-    multiply(t, &x, in, 3);
+    multiply(t, 0, &x, in, 3);
     tern_team_wait(t);
     store(d, t, layer);
     tern_team_wait(t);
     attend(d, t, layer);
     tern_team_wait(t);
     const tern_qrows y = prepare(d, t, s->o, w->attn_sub_norm, m->heads * m->head_dim);
-    multiply(t, &y, &(job){&w->o, s->h, true}, 1);
+    multiply(t, 1, &y, &(job){&w->o, s->h, true}, 1);
     tern_team_wait(t);
 }
 
-/* Gate and up have the same panels; a member needs no one else's for its glu. */
-static void gate_up(const decoding *d, const tern_team *t, const tern_qrows *x,
-                    const tern_layer *w)
+/* Panels `own` of gate and up, which are as many: who has computed both needs nobody
+ * else's for its glu. */
+static void gate_up_part(const decoding *d, const tern_qrows *x, const tern_layer *w,
+                         tern_part own)
 {
     const tern_session *s = d->home;
     const size_t F = (size_t)d->spec->ffn;
-    const tern_part own = tern_team_share(t, tern_ternary_panels(&w->up.ternary));
     const size_t from = 16 * own.first, to = min_size(16 * own.end, F);
-    if (from >= to) return;
     tern_ternary_matmul_panels(x, &w->gate.ternary, NULL, s->gate, F, own.first,
                                own.end);
     tern_ternary_matmul_panels(x, &w->up.ternary, NULL, s->up, F, own.first, own.end);
@@ -200,6 +224,14 @@ static void gate_up(const decoding *d, const tern_team *t, const tern_qrows *x,
         float *gate = s->gate + r * F + from;
         tern_glu_part(d->spec->activation, gate, s->up + r * F + from, to - from, gate);
     }
+}
+
+static void gate_up(const decoding *d, const tern_team *t, const tern_qrows *x,
+                    const tern_layer *w)
+{
+    const size_t panels = tern_ternary_panels(&w->up.ternary);
+    tern_deal deal = tern_team_deal(t, 0, panels, 2 * panel_bytes(x));
+    for (tern_part part; tern_deal_next(&deal, &part);) gate_up_part(d, x, w, part);
 }
 
 static void feed_forward(const decoding *d, const tern_team *t, int64_t layer)
@@ -211,7 +243,7 @@ static void feed_forward(const decoding *d, const tern_team *t, int64_t layer)
     gate_up(d, t, &x, w);
     tern_team_wait(t);
     const tern_qrows y = prepare(d, t, s->gate, w->ffn_sub_norm, m->ffn);
-    multiply(t, &y, &(job){&w->down, s->h, true}, 1);
+    multiply(t, 1, &y, &(job){&w->down, s->h, true}, 1);
     tern_team_wait(t);
 }
 
@@ -245,26 +277,40 @@ static head_rows head_input(const decoding *d, const tern_team *t)
     return in;
 }
 
-static void head(const decoding *d, const tern_team *t)
+/* Logits `own` of the rows that are wanted. */
+static void head_part(const decoding *d, const head_rows *in, bool near, tern_part own)
 {
     const tern_matrix *w = d->home->model->head;
-    const size_t n = (size_t)(d->n - d->first);
-    if (n == 0) return;
-    const head_rows in = head_input(d, t);
-    const tern_part own = tern_team_share(t, w->rows);
+    const size_t n = in->codes.rows;
     switch (w->form) {
     case TERN_MATRIX_Q8_0:
-        tern_q8_matmul_part(&in.codes, w->data, d->logits, w->rows, own.first, own.end);
+        tern_q8_matmul_part(&in->codes, w->data, d->logits, w->rows, own.first, own.end,
+                            near);
         break;
     case TERN_MATRIX_F16:
-        tern_dot_matmul_half_part(in.x, n, w->cols, w->data, d->logits, w->rows,
+        tern_dot_matmul_half_part(in->x, n, w->cols, w->data, d->logits, w->rows,
                                   own.first, own.end);
         break;
     default:
-        tern_dot_matmul_part(in.x, n, w->cols, w->data, d->logits, w->rows, own.first,
+        tern_dot_matmul_part(in->x, n, w->cols, w->data, d->logits, w->rows, own.first,
                              own.end);
         break;
     }
+}
+
+static void head(const decoding *d, const tern_team *t)
+{
+    const tern_matrix *w = d->home->model->head;
+    if (d->n == d->first) return;
+    const head_rows in = head_input(d, t);
+    const bool near = tern_q8_is_near(w->rows / t->count, w->cols);
+    /* In units that the kernels like: whole blocks of their loops. */
+    tern_deal deal = tern_team_deal(t, 0, (w->rows + HEAD_UNIT - 1) / HEAD_UNIT,
+                                    HEAD_UNIT * w->cols);
+    for (tern_part part; tern_deal_next(&deal, &part);)
+        head_part(d, &in, near,
+                  (tern_part){part.first * HEAD_UNIT,
+                              min_size(part.end * HEAD_UNIT, w->rows)});
 }
 
 /* --- the whole --- */
@@ -284,11 +330,60 @@ static void member(const decoding *d, const tern_team *t)
     head(d, t);
 }
 
+static size_t work_bytes(const decoding *d)
+{
+    return d->home->model->token_bytes * (size_t)d->n;
+}
+
+/* Is this call part of a trial, and of which kind? */
+static bool on_trial(const decoding *d)
+{
+    return d->home->pace.call < 2 * (int64_t)TRIAL && work_bytes(d) < TEAM_BYTES;
+}
+
 static int team_size(const decoding *d)
 {
-    const size_t work = d->home->model->token_bytes * (size_t)d->n;
-    if (work < ALONE_BYTES) return 1;
-    return tern_threads() < TERN_DECODE_TEAM ? tern_threads() : TERN_DECODE_TEAM;
+    const int all =
+        tern_threads() < TERN_DECODE_TEAM ? tern_threads() : TERN_DECODE_TEAM;
+    if (work_bytes(d) < ALONE_BYTES) return 1;
+    if (work_bytes(d) >= TEAM_BYTES) return all;
+    if (on_trial(d)) return d->home->pace.call < TRIAL ? all : 1;
+    return d->home->pace.single < d->home->pace.team ? 1 : all;
+}
+
+/* A new trial where there was none, or the last is long ago or was of other calls. */
+static void begin_trial(const decoding *d)
+{
+    tern_session *s = d->home;
+    if (s->pace.rows == d->n && s->pace.call < TRIAL_EVERY) return;
+    s->pace.rows = d->n;
+    s->pace.call = 0;
+    s->pace.team = s->pace.single = (double)INFINITY;
+}
+
+static void note_pace(const decoding *d, double seconds)
+{
+    tern_session *s = d->home;
+    double *best = s->pace.call < TRIAL ? &s->pace.team : &s->pace.single;
+    if (on_trial(d) && seconds < *best) *best = seconds;
+    s->pace.call++;
+}
+
+static void compute(const decoding *d, int threads)
+{
+    tern_dealer dealer;
+    if (threads == 1) { /* without OpenMP, whose regions cost something even then */
+        member(d, &(tern_team){.index = 0, .count = 1});
+        return;
+    }
+    for (int i = 0; i < threads; i++)
+        for (int j = 0; j < 2; j++) atomic_init(&dealer.line[i].next[j], 0);
+#pragma omp parallel num_threads(threads)
+    {
+        tern_team t = tern_team_here();
+        t.dealer = &dealer;
+        member(d, &t);
+    }
 }
 
 bool tern_decode_can(const tern_session *s)
@@ -306,14 +401,8 @@ void tern_decode(const tern_decode_row *rows, int64_t n, int64_t first, float *l
                         .home = rows[0].session,
                         .spec = &rows[0].session->model->spec,
                         .logits = logits};
-    const int threads = team_size(&d);
-    if (threads == 1) { /* without OpenMP, whose regions cost something even then */
-        member(&d, &(tern_team){.index = 0, .count = 1});
-        return;
-    }
-#pragma omp parallel num_threads(threads)
-    {
-        const tern_team t = tern_team_here();
-        member(&d, &t);
-    }
+    begin_trial(&d);
+    const double began = on_trial(&d) ? tern_seconds() : 0.0;
+    compute(&d, team_size(&d));
+    note_pace(&d, on_trial(&d) ? tern_seconds() - began : 0.0);
 }

@@ -12,7 +12,8 @@
 enum {
     TERN_CHUNK = 512,      /* rows computed together, at most */
     TERN_DECODE_ROWS = 16, /* rows that decode.c takes, at most */
-    TERN_DECODE_TEAM = 64, /* its threads, at most: each has a row of scratch */
+    TERN_DECODE_TEAM =
+        TERN_TEAM_MAX, /* its threads, at most: each has a row of scratch */
 };
 
 struct tern_session {
@@ -42,6 +43,11 @@ struct tern_session {
     int8_t *head_codes;   /* (C) input of a head in 8 bits */
     float *head_scale;    /* (C / 32) */
     int64_t angles;
+    /* Whether one thread is faster than all of them, tried out by decode.c. */
+    struct {
+        int64_t rows, call;  /* rows of a call; calls since the trial began */
+        double team, single; /* seconds of the fastest */
+    } pace;
     void *attention; /* its scratch, apart: it grows with the threads */
     size_t attention_bytes;
     tern_activations activations;
