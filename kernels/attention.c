@@ -147,6 +147,19 @@ static void tile_scores(const tile *t, const forward_scratch *w)
 {
     const tern_float_kernels *f = tern_float_active;
     const size_t total = t->limit + t->slope * (t->rows - 1);
+    if (t->panels && t->rows == 1) { /* all panels at once, as they lie in the cache */
+        f->chain(&(tern_chain){.a = w->q,
+                               .a_col = 1,
+                               .b = t->k,
+                               .b16 = t->k16,
+                               .b_row = TILE,
+                               .b_panel = TILE * t->dim,
+                               .c = w->scores,
+                               .m = 1,
+                               .n = round16(total),
+                               .k = t->dim});
+        return;
+    }
     for (size_t j = 0; j < total; j += TILE) {
         const size_t keys = min_size(TILE, total - j);
         const float *panel = tile_panel(t, w, j, keys);

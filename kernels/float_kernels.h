@@ -28,13 +28,17 @@
  *     c[i][j] = (add ? c[i][j] : 0) + sum over p < k + i * slope of a[i][p] * b[p][j]
  *
  * with a[i][p] at a[i * a_row + p * a_col]. slope 0: a matrix product; slope 1: row i
- * takes i terms more than row 0 (the causal triangle). c overlaps neither a nor b. */
+ * takes i terms more than row 0 (the causal triangle). c overlaps neither a nor b.
+ *
+ * b_panel > 0, for one row: columns lie in panels of 64, b_panel elements apart, so
+ * that b[p][j] is at b[j / 64 * b_panel + p * b_row + j % 64]; n is a multiple of 16.
+ */
 typedef struct tern_chain {
     const float *a;
     size_t a_row, a_col;
     const float *b;
     const uint16_t *b16; /* fp16 bits in its place, if b is NULL */
-    size_t b_row;
+    size_t b_row, b_panel;
     float *c;
     size_t c_row;
     size_t m, n, k, slope;

@@ -72,10 +72,9 @@ TERN_INLINE void chain_columns(const tern_chain *t, size_t j, size_t vecs, size_
     for (; i < m; i++) chain_block(t, i, j, 1, vecs, c, half);
 }
 
-enum { SINGLE_VECS = 4 };
-
-/* Columns [j, j + 16 * vecs) of the only row: chains are as many as the columns, so
- * more of them run beside each other, and rows of b are read in longer pieces. */
+/* The only row: chains are as many as the columns, so SINGLE_VECS of them run beside
+ * each other, and rows of b are read in longer pieces. Columns [j, j + 16 * vecs), of
+ * which those beyond 64 are in the next panel if there are panels. */
 TERN_INLINE void chain_single(const tern_chain *t, size_t j, size_t vecs, size_t c,
                               bool half)
 {
@@ -83,23 +82,34 @@ TERN_INLINE void chain_single(const tern_chain *t, size_t j, size_t vecs, size_t
     float *y = t->c + j;
     const float *ap = t->a;
     const void *bs = half ? (const void *)t->b16 : (const void *)t->b;
-    size_t at = j;
+    size_t at[2] = {j, j + 64};
+    if (t->b_panel) {
+        at[0] = j / 64 * t->b_panel + j % 64;
+        at[1] = (j / 64 + 1) * t->b_panel;
+    }
     UNROLLED (v, vecs) acc[v] = t->add ? lanes_load_n(y + 16 * v, c) : lanes_set(0.0f);
-    for (size_t p = t->k; p > 0; p--, ap += t->a_col, at += t->b_row) {
+    for (size_t p = t->k; p > 0; p--, ap += t->a_col) {
         const lanes a = lanes_set(*ap);
-        UNROLLED (v, vecs)
-            acc[v] = lanes_fma(a, load_either(bs, at + 16 * v, c, half), acc[v]);
+        UNROLLED (v, vecs) {
+            const lanes b = load_either(bs, at[v / 4] + 16 * (v % 4), c, half);
+            acc[v] = lanes_fma(a, b, acc[v]);
+        }
+        at[0] += t->b_row;
+        at[1] += t->b_row;
     }
     UNROLLED (v, vecs) lanes_store_n(y + 16 * v, acc[v], c);
 }
 
 TERN_INLINE void chain_one_row(const tern_chain *t, bool half)
 {
+    const size_t n = t->n;
     size_t j = 0;
-    for (; j + 64 <= t->n; j += 64) chain_single(t, j, 4, 16, half);
-    if (j + 32 <= t->n) chain_single(t, j, 2, 16, half), j += 32;
-    if (j + 16 <= t->n) chain_single(t, j, 1, 16, half), j += 16;
-    if (j < t->n) chain_single(t, j, 1, t->n - j, half);
+    for (; j + 128 <= n && SINGLE_VECS >= 8; j += 128) chain_single(t, j, 8, 16, half);
+    if (j + 96 <= n && SINGLE_VECS >= 8) chain_single(t, j, 6, 16, half), j += 96;
+    for (; j + 64 <= n; j += 64) chain_single(t, j, 4, 16, half);
+    if (j + 32 <= n) chain_single(t, j, 2, 16, half), j += 32;
+    if (j + 16 <= n) chain_single(t, j, 1, 16, half), j += 16;
+    if (j < n) chain_single(t, j, 1, n - j, half);
 }
 
 TERN_INLINE void chain_of(const tern_chain *t, bool half)

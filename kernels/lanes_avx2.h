@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { CHAIN_ROWS = 6, CHAIN_VECS = 1, DOT_ROWS = 2, DOT_COLS = 2 };
+enum { CHAIN_ROWS = 6, CHAIN_VECS = 1, SINGLE_VECS = 4, DOT_ROWS = 2, DOT_COLS = 2 };
 
 typedef struct lanes {
     __m256 lo, hi;

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { CHAIN_ROWS = 6, CHAIN_VECS = 4, DOT_ROWS = 4, DOT_COLS = 4 };
+enum { CHAIN_ROWS = 6, CHAIN_VECS = 4, SINGLE_VECS = 8, DOT_ROWS = 4, DOT_COLS = 4 };
 
 typedef __m512 lanes;
 

@@ -9,7 +9,7 @@
 
 /* Of 32 registers a chain tile takes 24 for sums and 5 for its operands, a dot tile 16
  * and 12. */
-enum { CHAIN_ROWS = 6, CHAIN_VECS = 1, DOT_ROWS = 2, DOT_COLS = 2 };
+enum { CHAIN_ROWS = 6, CHAIN_VECS = 1, SINGLE_VECS = 4, DOT_ROWS = 2, DOT_COLS = 2 };
 
 /* Lanes 4i .. 4i + 3 are v[i]. */
 typedef struct lanes {

@@ -13,7 +13,7 @@
 #include "base/half.h"
 
 /* Register blocks: rows and vectors of a chain tile, rows and columns of a dot tile. */
-enum { CHAIN_ROWS = 4, CHAIN_VECS = 1, DOT_ROWS = 1, DOT_COLS = 2 };
+enum { CHAIN_ROWS = 4, CHAIN_VECS = 1, SINGLE_VECS = 4, DOT_ROWS = 1, DOT_COLS = 2 };
 
 typedef struct lanes {
     float v[16];
