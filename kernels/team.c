@@ -29,10 +29,10 @@ tern_deal tern_team_deal(const tern_team *t, int parity, size_t count, size_t by
                    .count = count,
                    .piece = (share + PIECES) / PIECES,
                    .parity = parity,
-                   .whole = t->count == 1 || !t->dealer || t->count > TERN_TEAM_MAX ||
-                            share * bytes < DEALT_BYTES};
-    /* Nobody is at the deal before this one any more, or at the one after it yet. */
-    if (!d.whole)
+                   .whole = share * bytes < DEALT_BYTES};
+    if (t->count == 1 || !t->dealer || t->count > TERN_TEAM_MAX)
+        d.whole = true;
+    else /* nobody is at the deal before any more, or at the next one yet */
         atomic_store_explicit(&t->dealer->line[t->index].next[!parity], 0,
                               memory_order_relaxed);
     return d;
