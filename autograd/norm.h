@@ -10,6 +10,10 @@
 bool tern_norm_check(tern_tape *t, const tern_op *op, int64_t cols, tern_param *gain,
                      float eps, tern_var **g);
 
+/* Scratch of the kernels with a norm in them, for rows like v's. NULL: the tape has
+ * failed. */
+float *tern_norm_tape_scratch(tern_tape *t, const tern_var *v);
+
 /* The gradient of a norm with in = {x, gain}, saved = 1 / rms of each row. */
 void tern_norm_backward(tern_tape *t, tern_node *n);
 

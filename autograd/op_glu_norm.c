@@ -21,12 +21,6 @@ typedef struct saved_glu {
     float rstd[]; /* (rows) */
 } saved_glu;
 
-static float *norm_scratch(tern_tape *t, const tern_var *v)
-{
-    return tern_tape_scratch(t, tern_norm_scratch((size_t)v->rows, (size_t)v->cols) *
-                                    sizeof(float));
-}
-
 /* The gradients of gate and up; true if they are to be added to. */
 static bool side_grads(tern_tape *t, tern_node *n, float *g[2])
 {
@@ -45,7 +39,7 @@ static void glu_norm_backward(tern_tape *t, tern_node *n)
     const float *gate = n->in[0]->val, *up = n->in[1]->val;
     const tern_var *gain = n->in[2];
     float *dgain = gain ? tern_tape_grad(t, n->in[2]) : NULL;
-    float *g[2], *scratch = norm_scratch(t, n->out);
+    float *g[2], *scratch = tern_norm_tape_scratch(t, n->out);
     const bool add = side_grads(t, n, g);
     if (tern_tape_status(t) != TERN_OK) return;
     tern_glu_rmsnorm_rows_backward(
@@ -57,7 +51,7 @@ static void glu_norm_value(tern_tape *t, tern_node *n)
 {
     saved_glu *s = n->saved;
     const tern_var *gate = n->in[0], *up = n->in[1], *gain = n->in[2];
-    float *scratch = norm_scratch(t, gate);
+    float *scratch = tern_norm_tape_scratch(t, gate);
     if (!scratch) return;
     tern_glu_rmsnorm_quantize_rows(s->f, gate->val, up->val, gain ? gain->val : NULL,
                                    s->eps, s->rstd, tern_node_codes(n), scratch);

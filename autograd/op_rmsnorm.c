@@ -28,18 +28,23 @@ bool tern_norm_check(tern_tape *t, const tern_op *op, int64_t cols, tern_param *
     return false;
 }
 
+float *tern_norm_tape_scratch(tern_tape *t, const tern_var *v)
+{
+    return tern_tape_scratch(t, tern_norm_scratch((size_t)v->rows, (size_t)v->cols) *
+                                    sizeof(float));
+}
+
 void tern_norm_backward(tern_tape *t, tern_node *n)
 {
     const tern_var *x = n->in[0], *gain = n->in[1];
     const float *rstd = n->saved;
-    const size_t rows = (size_t)x->rows, cols = (size_t)x->cols;
     float *dx, *dgain = gain ? tern_tape_grad(t, n->in[1]) : NULL;
     const bool add = tern_tape_grads(t, n->in, 1, &dx);
-    float *scratch =
-        tern_tape_scratch(t, tern_norm_scratch(rows, cols) * sizeof(float));
+    float *scratch = tern_norm_tape_scratch(t, x);
     if (!dx || !scratch) return;
     tern_rmsnorm_rows_backward(x->val, gain ? gain->val : NULL, rstd, n->out->grad,
-                               rows, cols, add, dx, dgain, scratch);
+                               (size_t)x->rows, (size_t)x->cols, add, dx, dgain,
+                               scratch);
 }
 
 static const tern_op rmsnorm_op = {

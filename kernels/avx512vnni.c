@@ -185,8 +185,9 @@ static inline void finish(__m512i sum, __m512 factor, const float *add, float *y
  * `chains` registers, so that one vpdpbusd need not wait for the one before. From five
  * rows on there are enough of them: then two panels share what is read of q. */
 TERN_INLINE void few_group(const tern_matmul_block *b, size_t row, size_t panel,
-                           int rows, int panels, int chains)
+                           int rows, int panels)
 {
+    const int chains = (rows > 4 ? 2 : 4) / panels; /* registers for a sum */
     const size_t panel_bytes = b->tiles * TERN_TILE_BYTES;
     const int8_t *q = b->q + row * b->stride;
     const uint8_t *tile = b->codes + panel * panel_bytes;
@@ -234,31 +235,30 @@ TERN_INLINE void few_group(const tern_matmul_block *b, size_t row, size_t panel,
 /* All rows of one panel, or of two. */
 TERN_INLINE void few_rows(const tern_matmul_block *b, size_t p, int panels)
 {
-    const int two = panels == 2;
     size_t row = 0;
     for (; row + FEW_GROUP <= b->rows; row += FEW_GROUP)
-        few_group(b, row, p, FEW_GROUP, panels, two ? 1 : 2);
+        few_group(b, row, p, FEW_GROUP, panels);
     switch (b->rows - row) {
     case 7:
-        few_group(b, row, p, 7, panels, two ? 1 : 2);
+        few_group(b, row, p, 7, panels);
         break;
     case 6:
-        few_group(b, row, p, 6, panels, two ? 1 : 2);
+        few_group(b, row, p, 6, panels);
         break;
     case 5:
-        few_group(b, row, p, 5, panels, two ? 1 : 2);
+        few_group(b, row, p, 5, panels);
         break;
     case 4:
-        few_group(b, row, p, 4, panels, two ? 2 : 4);
+        few_group(b, row, p, 4, panels);
         break;
     case 3:
-        few_group(b, row, p, 3, panels, two ? 2 : 4);
+        few_group(b, row, p, 3, panels);
         break;
     case 2:
-        few_group(b, row, p, 2, panels, two ? 2 : 4);
+        few_group(b, row, p, 2, panels);
         break;
     case 1:
-        few_group(b, row, p, 1, panels, two ? 2 : 4);
+        few_group(b, row, p, 1, panels);
         break;
     default:
         break;
