@@ -12,10 +12,10 @@
 #include "cli/cli.h"
 #include "cli/check_text.h"
 #include "cli/export_hf.h"
-#include "data/utf8.h"
 #include "export/gguf_export.h"
 #include "export/verify.h"
 #include "formats/blocks.h"
+#include "train/chat_template.h"
 #include "train/checkpoint.h"
 
 typedef struct options {
@@ -50,8 +50,10 @@ static const struct argp_option table[] = {
      "transformers",
      0},
     {"best", KEY_BEST, 0, 0, "The checkpoint with the lowest validation loss", 0},
-    {"chat-template", KEY_CHAT, "FILE", 0,
-     "A Jinja template, for programs that talk with the model", 0},
+    {"chat-template", KEY_CHAT, "FILE|none", 0,
+     "A Jinja template, for programs that talk with the model. Default: the run's, "
+     "chat_template.jinja, if it has one",
+     0},
     {0, 0, 0, 0, "Format gguf:", 2},
     {"type", 't', "TYPE", 0,
      "Of the ternary matrices: tq2_0 (2.06 bits per weight), tq1_0 (1.69), q2_0 (2.25, "
@@ -226,10 +228,11 @@ static void print_report(const job *j)
 {
     char bytes[16], params[16];
     const tern_parity *p = &j->parity;
-    printf("%s: %s, %s parameters, matrices %s, embeddings %s\n", j->options->out,
+    printf("%s: %s, %s parameters, matrices %s, embeddings %s%s\n", j->options->out,
            tern_human_bytes(file_bytes(j->options->out), bytes),
            tern_human_count(tern_spec_params(tern_model_spec(j->model)), params),
-           tern_ggml_name(j->types.linear), tern_ggml_name(j->types.embed));
+           tern_ggml_name(j->types.linear), tern_ggml_name(j->types.embed),
+           j->options->export.chat ? ", with a chat template" : "");
     puts("parity, the trained model against the file in the runtime:");
     printf("  ternary codes   %" PRId64 " in %" PRId64 " matrices, %" PRId64
            " differ\n",
@@ -295,9 +298,11 @@ static json_t *parity_json(const job *j)
 static void print_report_json(const job *j)
 {
     tern_print_json(json_pack(
-        "{s:o, s:s, s:s, s:I, s:o}", "file", tern_json_text(j->options->out), "type",
-        tern_ggml_name(j->types.linear), "embed", tern_ggml_name(j->types.embed),
-        "bytes", (json_int_t)file_bytes(j->options->out), "parity", parity_json(j)));
+        "{s:o, s:s, s:s, s:b, s:I, s:o}", "file", tern_json_text(j->options->out),
+        "type", tern_ggml_name(j->types.linear), "embed",
+        tern_ggml_name(j->types.embed), "chat_template",
+        j->options->export.chat != NULL, "bytes",
+        (json_int_t)file_bytes(j->options->out), "parity", parity_json(j)));
 }
 
 /* Compares the finished file before it takes the place of an older one. */
@@ -357,25 +362,19 @@ static tern_status export_run(const options *o)
     return s;
 }
 
-/* The template into *text (free() it), NULL where none was asked for. */
-static tern_status read_chat(const char *path, char **text)
+/* The template into *text (free() it): the one asked for, or the run's; NULL: none. */
+static tern_status read_chat(const options *o, char **text)
 {
-    enum { MOST = 1 << 20 };
-    size_t bytes;
     *text = NULL;
-    if (!path) return TERN_OK;
-    TERN_TRY(tern_file_read(path, MOST, text, &bytes));
-    const char *end = *text + bytes;
-    if (bytes > 0 && strlen(*text) == bytes && tern_utf8_valid(*text, end) == end)
-        return TERN_OK;
-    return tern_fail(TERN_EFORMAT, "%s: a chat template is UTF-8 text, and not empty",
-                     path);
+    if (!o->chat) return tern_chat_template_of_run(o->run, text);
+    if (strcmp(o->chat, "none") == 0) return TERN_OK;
+    return tern_chat_template_load(o->chat, text);
 }
 
 static tern_status run_export(options *o)
 {
     char *chat;
-    tern_status s = read_chat(o->chat, &chat);
+    tern_status s = read_chat(o, &chat);
     o->hf.chat = o->export.chat = chat;
     if (s == TERN_OK)
         s = strcmp(o->format, "hf") == 0

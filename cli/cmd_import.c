@@ -15,6 +15,7 @@
 #include "export/hf_import.h"
 #include "export/llama2c_import.h"
 #include "formats/gguf.h"
+#include "train/chat_template.h"
 #include "train/config.h"
 
 typedef struct options {
@@ -99,6 +100,7 @@ typedef struct source {
     tern_runtime *gguf;
     tern_llama2c *llama2c;
     int64_t packed, rounded; /* matrices that came as codes; of them, scales rounded */
+    bool chat;               /* a chat template came with them */
 } source;
 
 static tern_status model_of(const options *o, source *from, const tern_spec *spec,
@@ -188,6 +190,46 @@ static tern_status check_vocab(const char *path, const tern_tokenizer *t,
                      path, ids, s->vocab);
 }
 
+/* --- chat template --- */
+
+static tern_status hf_chat_template(const char *dir, char **out)
+{
+    char path[TERN_PATH_MAX], *text;
+    size_t bytes;
+    TERN_TRY(tern_hf_read_chat_template(dir, path, &text, &bytes));
+    if (!text) return TERN_OK;
+    const tern_status s = tern_chat_template_take(path, text, bytes, out);
+    free(text);
+    return s;
+}
+
+static tern_status gguf_chat_template(const tern_runtime *r, char **out)
+{
+    static const char key[] = "tokenizer.chat_template";
+    const tern_gguf *g = tern_runtime_gguf(r);
+    tern_gguf_string text;
+    if (!tern_gguf_has(g, key)) return TERN_OK;
+    TERN_TRY(tern_gguf_get_string(g, key, &text));
+    return tern_chat_template_take(tern_gguf_path(g), text.data, text.bytes, out);
+}
+
+/* A model without its template is still the model. */
+static tern_status keep_chat_template(const options *o, source *from)
+{
+    char *text = NULL;
+    tern_status s = TERN_OK;
+    if (from->hf) s = hf_chat_template(o->model, &text);
+    if (from->gguf) s = gguf_chat_template(from->gguf, &text);
+    if (s != TERN_OK) {
+        tern_warn("%s; the run gets no chat template", tern_error_message());
+        return TERN_OK;
+    }
+    from->chat = text != NULL;
+    s = tern_chat_template_keep(o->out, text);
+    free(text);
+    return s;
+}
+
 /* --- the command --- */
 
 static void report(const options *o, const source *from, const tern_spec *m,
@@ -203,18 +245,18 @@ static void report(const options *o, const source *from, const tern_spec *m,
                   rounded, packed);
     if (o->common.json) {
         tern_print_json(json_pack(
-            "{s:o, s:o, s:s, s:s, s:I, s:I, s:s, s:I, s:I}", "run",
+            "{s:o, s:o, s:s, s:s, s:I, s:I, s:s, s:b, s:I, s:I}", "run",
             tern_json_text(o->out), "checkpoint", tern_json_text(path), "arch",
             tern_arch_name(m->arch), "quant", codes ? "ternary" : "none", "parameters",
             (json_int_t)all, "ternary_parameters", (json_int_t)codes, "tokenizer",
-            tokenizer, "packed_matrices", (json_int_t)packed, "scales_rounded",
-            (json_int_t)rounded));
+            tokenizer, "chat_template", from->chat, "packed_matrices",
+            (json_int_t)packed, "scales_rounded", (json_int_t)rounded));
         return;
     }
-    printf("%s: %s, %s parameters, %s of them ternary, embeddings %s, tokenizer %s\n",
+    printf("%s: %s, %s parameters, %s of them ternary, embeddings %s, tokenizer %s%s\n",
            path, tern_arch_name(m->arch), tern_human_count(all, params),
            tern_human_count(codes, ternary), m->embed == TERN_EMBED_F16 ? "f16" : "f32",
-           tokenizer);
+           tokenizer, from->chat ? ", with a chat template" : "");
     fprintf(stderr,
             "next: tern train --init %s --data TEXT --out DIR --set optim.lr=1e-4\n",
             o->out);
@@ -229,7 +271,8 @@ static tern_status save_with(const options *o, source *from, const tern_tokenize
     TERN_TRY(make_config(o, from, tokenizer_path, &c));
     TERN_TRY(check_vocab(*tokenizer_path ? tokenizer_path : o->model, t, &c.model));
     TERN_TRY(model_of(o, from, &c.model, &model));
-    const tern_status s = tern_new_run_save(o->out, &c, t, model, path);
+    tern_status s = tern_new_run_save(o->out, &c, t, model, path);
+    if (s == TERN_OK) s = keep_chat_template(o, from);
     if (s == TERN_OK) report(o, from, &c.model, t, path);
     tern_model_free(model);
     return s;
@@ -294,21 +337,22 @@ int tern_cmd_import(int argc, char **argv)
         .parser = parse,
         .args_doc = "MODEL",
         .children = children,
-        .doc = "Make a run of weights trained elsewhere: a Hugging Face checkpoint, "
-               "which is "
-               "a directory with config.json, model.safetensors (or shards) and "
-               "tokenizer.json; a GGUF file of arch llama or bitnet; or a file of "
-               "llama2.c, "
-               "version 0 or 1."
-               "\vLLaMA and its like, and BitNet, in F32, F16, BF16 or packed. What "
-               "tern's graph does not have (scaled positions, biases, sliding windows, "
-               "...) is "
-               "refused by name. `tern train --init` goes on from the run, `tern eval` "
-               "measures it, `tern export` writes it as GGUF.\n\nExamples:\n"
-               "  tern import SmolLM-135M -o runs/smol --quant ternary\n"
-               "  tern train --init runs/smol --data book.txt --out runs/smol-1bit "
-               "--set optim.lr=1e-4\n"
-               "  tern import stories260K.bin --tokenizer tok512.model -o runs/stories",
+        .doc =
+            "Make a run of weights trained elsewhere: a Hugging Face checkpoint, "
+            "which is "
+            "a directory with config.json, model.safetensors (or shards) and "
+            "tokenizer.json; a GGUF file of arch llama or bitnet; or a file of "
+            "llama2.c, "
+            "version 0 or 1."
+            "\vLLaMA and its like, and BitNet, in F32, F16, BF16 or packed. What "
+            "tern's graph does not have (biases, sliding windows, positions scaled by "
+            "other rules than linear and llama3, ...) is refused by name. `tern train "
+            "--init` goes on from the run, `tern eval` "
+            "measures it, `tern export` writes it as GGUF.\n\nExamples:\n"
+            "  tern import SmolLM-135M -o runs/smol --quant ternary\n"
+            "  tern train --init runs/smol --data book.txt --out runs/smol-1bit "
+            "--set optim.lr=1e-4\n"
+            "  tern import stories260K.bin --tokenizer tok512.model -o runs/stories",
     };
     options o = {0};
     o.sets = calloc((size_t)argc, sizeof *o.sets);

@@ -9,12 +9,14 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "cli/cli.h"
 #include "cli/run_data.h"
 #include "cli/run_init.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
 #include "kernels/cpu.h"
+#include "train/chat_template.h"
 #include "train/trainer.h"
 
 typedef struct options {
@@ -208,6 +210,19 @@ static void print_start(const tern_trainer *t, const tern_dataset *data,
 
 /* --- the command --- */
 
+/* The chat template comes along; weights are weights without one. */
+static tern_status take_chat_template(const char *from, const char *to)
+{
+    char *chat;
+    if (tern_chat_template_of_run(from, &chat) != TERN_OK) {
+        tern_warn("%s; %s gets no chat template", tern_error_message(), to);
+        return TERN_OK;
+    }
+    const tern_status s = tern_chat_template_keep(to, chat);
+    free(chat);
+    return s;
+}
+
 static tern_status start_run(const options *o, tern_dataset **data, tern_trainer **t)
 {
     tern_config config;
@@ -223,6 +238,7 @@ static tern_status start_run(const options *o, tern_dataset **data, tern_trainer
         tern_run_start_begin(&start, o->out, o->data, where, init, &config, data);
     if (s == TERN_OK)
         s = tern_trainer_new_locked(&config, *data, o->out, dup(start.lock), init, t);
+    if (s == TERN_OK && init) s = take_chat_template(o->init, o->out);
     tern_run_start_end(&start, s == TERN_OK);
     tern_checkpoint_close(init);
     return s;

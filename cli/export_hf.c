@@ -21,11 +21,11 @@ static void print_report(const char *out, const tern_spec *s,
                          const char *verdict)
 {
     char bytes[16], params[16];
-    printf("%s: %s in %" PRId64 " file%s, %s parameters, %s, weights %s\n", out,
+    printf("%s: %s in %" PRId64 " file%s, %s parameters, %s, weights %s%s\n", out,
            tern_human_bytes(p->bytes, bytes), p->files, p->files == 1 ? "" : "s",
            tern_human_count(tern_spec_params(s), params),
            s->arch == TERN_ARCH_BITNET ? "BitNetForCausalLM" : "LlamaForCausalLM",
-           weights_name(s, how));
+           weights_name(s, how), how->chat ? ", with a chat template" : "");
     puts("parity, the trained model against what transformers will compute with:");
     printf("  ternary codes   %" PRId64 " in %" PRId64 " matrices, %" PRId64
            " differ\n",
@@ -58,11 +58,12 @@ static void report(const char *out, const tern_spec *s, const tern_hf_options *h
         print_report(out, s, how, p, verdict);
         return;
     }
-    tern_print_json(json_pack(
-        "{s:o, s:s, s:s, s:s, s:I, s:I, s:o}", "directory", tern_json_text(out),
-        "format", "hf", "arch", tern_arch_name(s->arch), "weights",
-        weights_name(s, how), "bytes", (json_int_t)p->bytes, "files",
-        (json_int_t)p->files, "parity", parity_json(p, exact, verdict)));
+    tern_print_json(json_pack("{s:o, s:s, s:s, s:s, s:b, s:I, s:I, s:o}", "directory",
+                              tern_json_text(out), "format", "hf", "arch",
+                              tern_arch_name(s->arch), "weights", weights_name(s, how),
+                              "chat_template", how->chat != NULL, "bytes",
+                              (json_int_t)p->bytes, "files", (json_int_t)p->files,
+                              "parity", parity_json(p, exact, verdict)));
 }
 
 tern_status tern_export_hf_run(const char *run, bool best, const tern_hf_options *how,

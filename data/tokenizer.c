@@ -117,20 +117,31 @@ int32_t tern_tokenizer_special_id(const tern_tokenizer *t, const char *text)
                : -1;
 }
 
+/* In this order: a chat model ends its documents with the first of these that it has,
+ * turns with others. */
+static const char *const end_names[] = {
+    "<|endoftext|>", "<|end_of_text|>", "</s>",    "<eos>",
+    "<|eot_id|>",    "<|im_end|>",      "<|end|>", "<end_of_turn>",
+};
+enum { END_NAMES = sizeof end_names / sizeof *end_names };
+
 int32_t tern_tokenizer_eos(const tern_tokenizer *t)
 {
-    /* In this order: a chat model ends its documents with the first, turns with others.
-     */
-    static const char *const names[] = {
-        "<|endoftext|>", "<|end_of_text|>", "</s>",    "<eos>",
-        "<|eot_id|>",    "<|im_end|>",      "<|end|>", "<end_of_turn>",
-    };
     if (t->eos >= 0) return t->eos;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        const int32_t id = tern_tokenizer_special_id(t, names[i]);
+    for (size_t i = 0; i < END_NAMES; i++) {
+        const int32_t id = tern_tokenizer_special_id(t, end_names[i]);
         if (id >= 0) return id;
     }
     return -1;
+}
+
+bool tern_tokenizer_ends(const tern_tokenizer *t, int32_t id)
+{
+    if (!in_range(t, id) || t->role[id] == TERN_ROLE_NORMAL) return false;
+    if (id == tern_tokenizer_eos(t) || id == tern_tokenizer_begin(t)) return true;
+    for (size_t i = 0; i < END_NAMES; i++)
+        if (tern_tokenizer_special_id(t, end_names[i]) == id) return true;
+    return false;
 }
 
 int32_t tern_tokenizer_begin(const tern_tokenizer *t)

@@ -2,6 +2,7 @@
 #ifndef TERN_EXPORT_HF_CONFIG_H
 #define TERN_EXPORT_HF_CONFIG_H
 
+#include "base/file.h"
 #include "base/spec.h"
 #include "data/tokenizer.h"
 
@@ -46,5 +47,12 @@ tern_status tern_hf_write_configs(const char *dir, const tern_spec *s,
  * scaling, biases, a sliding window, another activation, ...) and what would be right.
  */
 tern_status tern_hf_read_config(const char *dir, tern_hf_config *out);
+
+/* The chat template: dir/chat_template.jinja, or else what dir/tokenizer_config.json
+ * says ("default", if it has several), its bytes as they
+ * are, for free(); NULL where there is none. `path`: out, the file that was looked at.
+ */
+tern_status tern_hf_read_chat_template(const char *dir, char path[TERN_PATH_MAX],
+                                       char **out, size_t *bytes);
 
 #endif /* TERN_EXPORT_HF_CONFIG_H */

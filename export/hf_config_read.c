@@ -1,8 +1,10 @@
-/* hf_config_read.c - config.json to a tern_spec, or the name of what does not fit.
+/* hf_config_read.c - config.json to a tern_spec, or the name of what does not fit; and
+ * the chat template.
  *
  * A field that is missing means what transformers takes for it, and every field that
  * would change the graph is looked at: a model that tern cannot compute is refused, not
  * imported wrongly. */
+#define _POSIX_C_SOURCE 200809L
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -274,22 +276,63 @@ static tern_status read_all(const reader *r, tern_hf_config *c)
     return tern_spec_check(&trial, r->path);
 }
 
-tern_status tern_hf_read_config(const char *dir, tern_hf_config *out)
+/* dir/name, which becomes `path`. json_decref() the root. */
+static tern_status load(const char *dir, const char *name, char path[TERN_PATH_MAX],
+                        json_t **root)
 {
-    char path[TERN_PATH_MAX], *text;
+    char *text;
     size_t bytes;
     json_error_t e;
-    tern_hf_config c = {0};
-    TERN_TRY(tern_path_join(path, dir, "config.json"));
+    TERN_TRY(tern_path_join(path, dir, name));
     TERN_TRY(tern_file_read(path, MAX_CONFIG, &text, &bytes));
-    json_t *root = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &e);
+    *root = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &e);
     free(text);
-    if (!root)
-        return tern_fail(TERN_EFORMAT, "%s: line %d, column %d: %s", path, e.line,
-                         e.column, e.text);
+    if (*root) return TERN_OK;
+    return tern_fail(TERN_EFORMAT, "%s: line %d, column %d: %s", path, e.line, e.column,
+                     e.text);
+}
+
+tern_status tern_hf_read_config(const char *dir, tern_hf_config *out)
+{
+    char path[TERN_PATH_MAX];
+    json_t *root;
+    tern_hf_config c = {0};
+    TERN_TRY(load(dir, "config.json", path, &root));
     const reader r = {.path = path, .root = root};
     const tern_status s = read_all(&r, &c);
     json_decref(root);
     if (s == TERN_OK) *out = c;
     return s;
+}
+
+/* --- the chat template --- */
+
+/* One text, or a list of {"name", "template"}, of which transformers takes "default"
+ * unless it is told another. */
+static const char *find_template(const json_t *v)
+{
+    size_t i;
+    const json_t *one;
+    if (json_is_string(v)) return json_string_value(v);
+    json_array_foreach(v, i, one) if (strcmp(get_text(one, "name", ""), "default") ==
+                                      0) return get_text(one, "template", NULL);
+    return NULL;
+}
+
+tern_status tern_hf_read_chat_template(const char *dir, char path[TERN_PATH_MAX],
+                                       char **out, size_t *bytes)
+{
+    json_t *root;
+    *out = NULL;
+    TERN_TRY(tern_path_join(path, dir, "chat_template.jinja"));
+    if (tern_file_exists(path)) return tern_file_read(path, MAX_CONFIG, out, bytes);
+    TERN_TRY(tern_path_join(path, dir, "tokenizer_config.json"));
+    if (!tern_file_exists(path)) return TERN_OK;
+    TERN_TRY(load(dir, "tokenizer_config.json", path, &root));
+    const char *text = find_template(member(root, "chat_template"));
+    if (text) *out = strdup(text);
+    const bool lost = text && !*out;
+    *bytes = *out ? strlen(*out) : 0;
+    json_decref(root);
+    return lost ? tern_fail(TERN_EMEM, "%s: out of memory", path) : TERN_OK;
 }

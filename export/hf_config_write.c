@@ -39,6 +39,20 @@ static json_t *end_id(const tern_tokenizer *t)
     return id >= 0 ? json_integer(id) : json_null();
 }
 
+/* All that end a text, of a chat model its turns too: where there are several, a list
+ * that begins with end_id(). */
+static json_t *end_ids(const tern_tokenizer *t)
+{
+    const int32_t end = t ? tern_tokenizer_eos(t) : -1;
+    json_t *list = json_pack("[o]", end_id(t));
+    for (int32_t id = 0; end >= 0 && id < tern_tokenizer_vocab(t); id++)
+        if (id != end && id != tern_tokenizer_begin(t) && tern_tokenizer_ends(t, id))
+            json_array_append_new(list, json_integer(id));
+    if (json_array_size(list) > 1) return list;
+    json_decref(list);
+    return end_id(t);
+}
+
 static json_t *pack_dimensions(const tern_spec *s)
 {
     return json_pack(
@@ -118,7 +132,7 @@ tern_status tern_hf_write_configs(const char *dir, const tern_spec *s,
     TERN_TRY(write_json(dir, "config.json", pack_config(s, linear, dtype, tokenizer)));
     TERN_TRY(write_json(dir, "generation_config.json",
                         json_pack("{s:o, s:o, s:b}", "bos_token_id", end_id(tokenizer),
-                                  "eos_token_id", end_id(tokenizer),
+                                  "eos_token_id", end_ids(tokenizer),
                                   "_from_model_config", 1)));
     if (!tokenizer) return TERN_OK;
     TERN_TRY(tern_path_join(path, dir, "tokenizer.json"));

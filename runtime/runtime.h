@@ -110,7 +110,8 @@ const char *tern_runtime_piece_after(const tern_runtime *m, int32_t before, int3
 int32_t tern_runtime_end_of_text(const tern_runtime *m);
 /* The id that its texts begin with; -1 if there is none. */
 int32_t tern_runtime_begin_of_text(const tern_runtime *m);
-/* Does the text end with this id? The beginning of another text ends it too. */
+/* Does the text end with this id? So it does with the end of a turn of a conversation
+ * ("<|im_end|>", "<|eot_id|>", ...) and the beginning of another text. */
 bool tern_runtime_ends_text(const tern_runtime *m, int32_t id);
 
 /* --- sessions (session.c) --- */

@@ -73,8 +73,7 @@ int32_t tern_runtime_begin_of_text(const tern_runtime *m)
 
 bool tern_runtime_ends_text(const tern_runtime *m, int32_t id)
 {
-    return id >= 0 &&
-           (id == tern_runtime_end_of_text(m) || id == tern_runtime_begin_of_text(m));
+    return m->tokenizer && tern_tokenizer_ends(m->tokenizer, id);
 }
 
 int32_t tern_runtime_end_of_text(const tern_runtime *m)

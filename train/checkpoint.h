@@ -14,6 +14,7 @@
  * A run directory:
  *
  *     runs/a/config.yaml             the resolved config
+ *     runs/a/chat_template.jinja     of an imported model (chat_template.h)
  *     runs/a/metrics.jsonl           one line per logged step, evaluation, event
  *     runs/a/checkpoints/step-00001000.h5   the newest `keep`
  *     runs/a/checkpoints/best.h5     lowest validation loss

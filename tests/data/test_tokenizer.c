@@ -399,6 +399,9 @@ Test(tokenizer, specials_only_on_request)
     cr_expect(eq(str, back, "the x"));
     free(back);
     cr_expect(eq(i32, tern_tokenizer_eos(t), 0));
+    cr_expect(tern_tokenizer_ends(t, 0) && tern_tokenizer_ends(t, 1));
+    cr_expect(not(tern_tokenizer_ends(t, 2) || tern_tokenizer_ends(t, -1)));
+    cr_expect(not(tern_tokenizer_ends(t, INT32_MAX)));
     cr_expect(eq(i32, tern_tokenizer_special_id(t, "<|end|>"), 1));
     cr_expect(eq(i32, tern_tokenizer_special_id(t, "the"), -1));
     cr_expect(eq(i32, tern_tokenizer_special_id(t, "<|none|>"), -1));

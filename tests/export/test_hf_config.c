@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -238,4 +239,35 @@ Test(hf_config, written_and_read)
         cr_expect(eq(flt, c.spec.rope_theta, s.rope_theta));
         cr_expect(eq(flt, c.spec.norm_eps, s.norm_eps));
     }
+}
+
+/* --- where a text ends --- */
+
+/* generation_config.json's eos_token_id, after its colon. */
+static void expect_ends(const char *const *tokens, size_t count, const char *want)
+{
+    static const bool special[] = {false, true, true, true};
+    static const tern_spec s = {.vocab = 4, .width = 8, .heads = 1, .context = 8};
+    char path[TERN_PATH_MAX], *text;
+    tern_tokenizer *t;
+    OK(tern_tokenizer_new_bpe(tokens, count, NULL, 0, special, TERN_PRETOK_GPT2, &t));
+    OK(tern_hf_write_configs(dir, &s, TERN_HF_FLOAT, "float32", t, NULL));
+    OK(tern_path_join(path, dir, "generation_config.json"));
+    OK(tern_file_read(path, 4096, &text, NULL));
+    const char *at = strstr(text, "eos_token_id\": ");
+    cr_assert(at != NULL);
+    at += strlen("eos_token_id\": ");
+    cr_expect(eq(int, strncmp(at, want, strlen(want)), 0), "%s", text);
+    free(text);
+    tern_tokenizer_free(t);
+}
+
+Test(hf_config, a_chat_model_may_end_in_several_ways)
+{
+    static const char *const chat[] = {"a", "<|im_end|>", "<|tool|>", "<|endoftext|>"};
+    static const char *const plain[] = {"a", "<|x|>", "<|tool|>", "</s>"};
+    static const char *const none[] = {"a"};
+    expect_ends(chat, 4, "[\n    3,\n    1\n  ]");
+    expect_ends(plain, 4, "3,");
+    expect_ends(none, 1, "null,");
 }
