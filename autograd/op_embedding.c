@@ -37,6 +37,7 @@ tern_var *tern_op_embedding(tern_tape *t, tern_param *table, const int32_t *ids,
         tern_tape_push(t, op, (tern_inputs){{w}}, n_ids, table->cols, sizeof ids);
     if (!n) return NULL;
     *(const int32_t **)n->saved = ids;
+    if (table->lookup) w->grad = table->lookup;
     tern_embed_rows(w->val, ids, (size_t)n_ids, (size_t)table->cols, n->out->val);
     return n->out;
 }

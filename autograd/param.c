@@ -71,6 +71,7 @@ void tern_param_free(tern_param *p)
     if (!p) return;
     tern_free(p->val);
     tern_free(p->grad);
+    tern_free(p->lookup);
     tern_free(p->image);
     tern_free(p->half);
     tern_free(p->ternary.codes);
@@ -159,14 +160,32 @@ const tern_ternary *tern_param_transposed(tern_param *p)
         }
         p->turned_is_old = true;
     }
-    if (p->turned_is_old) tern_ternary_transpose(w, &p->turned);
-    p->turned_is_old = false;
+    if (p->turned_is_old) {
+        tern_ternary_transpose(w, &p->turned);
+        p->turned_is_old = false;
+    }
     return &p->turned;
 }
 
 void tern_param_zero_grad(tern_param *p)
 {
     if (p->grad) tern_zero(count(p), p->grad);
+}
+
+tern_status tern_param_split_lookup(tern_param *p)
+{
+    if (!p->lookup) p->lookup = tern_calloc(count(p), sizeof *p->lookup);
+    return p->lookup ? TERN_OK
+                     : tern_fail(TERN_EMEM,
+                                 "parameter \"%s\": no memory for a second gradient",
+                                 p->name);
+}
+
+void tern_param_join_lookup(tern_param *p)
+{
+    if (!p->lookup) return;
+    tern_axpy(1.0f, p->lookup, count(p), p->grad);
+    tern_zero(count(p), p->lookup);
 }
 
 const float *tern_param_forward(const tern_param *p)

@@ -29,6 +29,8 @@ typedef struct tern_param {
                        treat those as one thing (muon); set by tern_linear_init() */
     float *val;     /* (rows, cols) master */
     float *grad;    /* (rows, cols), accumulates until tern_param_zero_grad */
+    float *lookup;  /* (rows, cols), where tern_op_embedding() adds instead; or NULL:
+                       for a table that is the head, too, and has several tapes */
     float *image;   /* HALF: the rounded values as float; TERNARY: see share */
     uint16_t *half; /* HALF: the same as fp16 bits, for the head's matmul; else NULL */
     tern_ternary ternary; /* TERNARY: codes NULL otherwise */
@@ -63,6 +65,11 @@ tern_status tern_param_set_share(tern_param *p, float share);
 const tern_ternary *tern_param_transposed(tern_param *p);
 
 void tern_param_zero_grad(tern_param *p);
+
+/* tern_param_split_lookup() - from now on `lookup` takes what tern_op_embedding() adds,
+ * until tern_param_join_lookup() adds it to grad and clears it. TERN_EMEM. */
+tern_status tern_param_split_lookup(tern_param *p);
+void tern_param_join_lookup(tern_param *p);
 
 /* What the forward reads, as float (FLOAT: val, HALF: image); NULL for TERNARY. */
 const float *tern_param_forward(const tern_param *p);

@@ -21,6 +21,7 @@
 #include "autograd/node.h"
 
 #include <inttypes.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,6 +53,8 @@ struct tern_tape {
     tern_tape_probe probe;
     void *probe_user;
     tern_tape_clock *clock;
+    const tern_turn *before;
+    tern_turn *own; /* NULL: the only tape */
     tern_status status;
     char message[MESSAGE_BYTES];
 };
@@ -92,6 +95,7 @@ void tern_tape_reset(tern_tape *t)
     t->last = NULL;
     t->ops = 0;
     t->walking = t->walked = false;
+    t->before = t->own = NULL;
     t->status = TERN_OK;
     t->message[0] = '\0';
 }
@@ -588,6 +592,48 @@ static void drop_grad(tern_tape *t, tern_var *v)
 
 /* --- the walk --- */
 
+void tern_tape_set_turn(tern_tape *t, const tern_turn *before, tern_turn *own)
+{
+    t->before = before;
+    t->own = own;
+}
+
+void tern_turn_end(tern_turn *own)
+{
+    atomic_store_explicit(&own->done, INT64_MAX, memory_order_release);
+}
+
+static bool adds_to_param(const tern_node *n)
+{
+    for (unsigned i = 0; i < TERN_NODE_INPUTS; i++)
+        if (n->in[i] && n->in[i]->param && n->in[i]->needs_grad) return true;
+    return false;
+}
+
+/* The other tape is at most a node behind where this one has its own thread; it may not
+ * have, on a busy machine. */
+static void wait_for(const tern_turn *before, int64_t node)
+{
+    enum { SPINS = 2000 };
+    for (int i = 0; atomic_load_explicit(&before->done, memory_order_acquire) <= node;
+         i++)
+        if (i >= SPINS) sched_yield();
+}
+
+/* Once this tape may add to the gradients of parameters. */
+static void node_backward(tern_tape *t, tern_node *n)
+{
+    const bool turns = t->own && adds_to_param(n);
+    if (!turns) {
+        n->op->backward(t, n);
+        return;
+    }
+    const int64_t node = atomic_load_explicit(&t->own->done, memory_order_relaxed);
+    if (t->before) wait_for(t->before, node);
+    n->op->backward(t, n);
+    atomic_store_explicit(&t->own->done, node + 1, memory_order_release);
+}
+
 static tern_status walk(tern_tape *t)
 {
     t->walking = true;
@@ -596,7 +642,7 @@ static tern_status walk(tern_tape *t)
         tern_arena_reset(t->scratch);
         if (n->out->grad) { /* else the value did not contribute to the loss */
             revive_read(t, n);
-            if (t->status == TERN_OK) n->op->backward(t, n);
+            if (t->status == TERN_OK) node_backward(t, n);
         }
         drop_grad(t, n->out);
         count_reader(t, n, -1);

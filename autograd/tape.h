@@ -24,11 +24,13 @@
  * the next one as soon as no gradient needs it; or sooner, if it can be computed again
  * at little cost (tern_tape_set_recompute).
  *
- * A tape belongs to one thread; the kernels it calls are parallel inside.
+ * A tape belongs to one thread; the kernels it calls are parallel inside, unless that
+ * thread is one of a team at work (tern_threads()).
  */
 #ifndef TERN_AUTOGRAD_TAPE_H
 #define TERN_AUTOGRAD_TAPE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -113,6 +115,25 @@ typedef struct tern_tape_clock {
 } tern_tape_clock;
 /* Start empty ({0}); NULL turns it off. */
 void tern_tape_set_clock(tern_tape *t, tern_tape_clock *c);
+
+/* Several tapes at once. Tapes on threads of their own may walk back over the same
+ * graph, each with other data, and add to the gradients of the same parameters: at a
+ * node that has one, a tape waits until the one before it has done the same node. So
+ * sums have the order of the tapes, and the bits of one walk after the other.
+ *
+ *     tape 0   | head | down | up | ...
+ *     tape 1          | head | down | up | ...      waits once, then is behind by a
+ * node
+ *
+ * A parameter must stand at one node only (but see tern_param's lookup). */
+typedef struct tern_turn {
+    _Alignas(64) _Atomic(int64_t) done; /* nodes; 0 before the walk */
+} tern_turn;
+
+/* Until the next reset: wait for `before` (NULL: for nobody), count in `own`. */
+void tern_tape_set_turn(tern_tape *t, const tern_turn *before, tern_turn *own);
+/* Nobody needs to wait for this tape any more: after its walk, or its failure. */
+void tern_turn_end(tern_turn *own);
 
 tern_status tern_tape_status(const tern_tape *t);
 const char *tern_tape_message(const tern_tape *t);

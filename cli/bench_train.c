@@ -82,7 +82,7 @@ typedef struct bench {
     bool vocab_assumed; /* no text, no tokenizer: the width of a typical alphabet */
     tern_model *model;
     tern_optim *optim;
-    tern_tape *tape;
+    tern_gradients *gradients;
     int32_t *ids; /* inputs, then targets, of one batch */
     timing *steps;
     size_t count;
@@ -122,12 +122,10 @@ static tern_status bench_init(bench *b, const options *o)
     tern_params *p = tern_model_params(b->model);
     TERN_TRY(tern_optim_new(&c->optim, p->items, p->count, &b->optim));
     const int64_t tokens = c->batch * c->model.context;
-    b->tape = tern_tape_new(0);
     b->ids = malloc((size_t)(2 * tokens) * sizeof *b->ids);
     b->steps = calloc(MAX_STEPS, sizeof *b->steps);
-    if (!b->tape || !b->ids || !b->steps) return tern_fail(TERN_EMEM, "out of memory");
-    tern_tape_set_backward(b->tape, c->backward);
-    tern_tape_set_recompute(b->tape, c->recompute);
+    if (!b->ids || !b->steps) return tern_fail(TERN_EMEM, "out of memory");
+    TERN_TRY(tern_gradients_new(c, b->model, &b->gradients));
     for (int64_t i = 0; i < 2 * tokens; i++)
         b->ids[i] = (int32_t)tern_rand_below(1, TERN_STREAM_TEST, (uint64_t)i,
                                              (uint64_t)c->model.vocab);
@@ -138,7 +136,7 @@ static void bench_free(bench *b)
 {
     tern_optim_free(b->optim);
     tern_model_free(b->model);
-    tern_tape_free(b->tape);
+    tern_gradients_free(b->gradients);
     free(b->ids);
     free(b->steps);
 }
@@ -152,10 +150,9 @@ static tern_status one_step(bench *b, timing *out)
     tern_pass_seconds passes = {0};
     for (int64_t i = 0; i < c->accumulate; i++) {
         double loss;
-        const tern_status s =
-            tern_batch_gradients(b->tape, b->model, c, first + (uint64_t)i, b->ids,
-                                 b->ids + c->batch * c->model.context, &loss, &passes);
-        if (s != TERN_OK) return tern_fail(s, "%s", tern_tape_message(b->tape));
+        TERN_TRY(tern_gradients_batch(b->gradients, first + (uint64_t)i, b->ids,
+                                      b->ids + c->batch * c->model.context, &loss,
+                                      &passes));
     }
     const double since = tern_seconds();
     const double norm = tern_grad_norm(p->items, p->count);
@@ -176,7 +173,7 @@ static tern_status measure(bench *b, const options *o)
 {
     timing ignored;
     for (int i = 0; i < WARM_UP; i++) TERN_TRY(one_step(b, &ignored));
-    tern_tape_set_clock(b->tape, &b->clock);
+    tern_gradients_set_clock(b->gradients, true);
     const bool told = o->seconds > 0.0;
     const size_t least = told ? MIN_STEPS_TOLD : MIN_STEPS;
     const double end = tern_seconds() + (told ? o->seconds : SECONDS);
@@ -184,6 +181,7 @@ static tern_status measure(bench *b, const options *o)
         TERN_TRY(one_step(b, &b->steps[b->count]));
         b->count++;
     }
+    tern_gradients_read_clock(b->gradients, &b->clock);
     return TERN_OK;
 }
 

@@ -106,5 +106,6 @@ void tern_threads_set(int n)
 
 int tern_threads(void)
 {
+    if (omp_in_parallel()) return 1;
     return threads_wanted ? threads_wanted : omp_get_max_threads();
 }

@@ -46,7 +46,8 @@ tern_level tern_kernels_level(void);
 
 /* Threads that kernels use (OpenMP): what every parallel region passes to
  * num_threads(). n = 0: all that OMP_NUM_THREADS or the machine gives. No result
- * depends on it. Call from one thread, between kernels. */
+ * depends on it. Call from one thread, between kernels. In a parallel region
+ * tern_threads() is 1: the others have work of their own. */
 void tern_threads_set(int n);
 int tern_threads(void);
 

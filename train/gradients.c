@@ -1,52 +1,249 @@
 /* gradients.c - see gradients.h. */
 #include "train/gradients.h"
 
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
 #include "base/clock.h"
+#include "kernels/cpu.h"
 
 enum {
-    PASS_TOKENS = 512,   /* measured: 1024 is alike, 4096 is slower */
-    WHOLE_TOKENS = 1024, /* a batch that is not worth cutting */
+    PASS_TOKENS = 512,  /* measured: 1024 is alike, 4096 is slower */
+    LEAST_TOKENS = 256, /* of a batch that is worth cutting */
 };
 
-/* Sequences of a pass, at most. */
-static int64_t micro_batch(const tern_config *c)
-{
-    const int64_t context = c->model.context;
-    if (c->micro_batch > 0) return c->micro_batch;
-    if (c->batch * context <= WHOLE_TOKENS) return c->batch;
-    return context < PASS_TOKENS ? PASS_TOKENS / context : 1;
-}
+/* Written by one thread at a time. */
+typedef struct lane {
+    _Alignas(64) tern_tape *tape;
+    int64_t failed; /* the pass that its tape failed in; -1: none */
+    tern_pass_seconds seconds;
+    tern_tape_clock clock;
+} lane;
+
+struct tern_gradients {
+    const tern_config *config;
+    tern_model *model;
+    size_t lane_count;
+    lane *lanes;
+    int64_t passes;
+    tern_turn *turns; /* of each pass */
+    double *loss;     /* of each pass, as it is in the batch's mean */
+};
+
+/* --- passes --- */
 
 int64_t tern_batch_passes(const tern_config *c)
 {
-    const int64_t n = micro_batch(c);
-    return (c->batch + n - 1) / n;
+    const int64_t context = c->model.context, batch = c->batch;
+    if (c->micro_batch > 0) return (batch + c->micro_batch - 1) / c->micro_batch;
+    if (batch * context < LEAST_TOKENS || batch == 1) return 1;
+    const int64_t most = context < PASS_TOKENS ? PASS_TOKENS / context : 1;
+    const int64_t passes = (batch + most - 1) / most;
+    /* Two threads, or four, get equal shares. */
+    return passes + (passes % 2 && passes < batch);
 }
 
-tern_status tern_batch_gradients(tern_tape *t, tern_model *m, const tern_config *c,
-                                 uint64_t index, const int32_t *inputs,
-                                 const int32_t *targets, double *loss,
-                                 tern_pass_seconds *seconds)
+/* --- life --- */
+
+void tern_gradients_free(tern_gradients *g)
 {
-    const int64_t passes = tern_batch_passes(c), context = c->model.context;
+    if (!g) return;
+    for (size_t i = 0; i < g->lane_count && g->lanes; i++)
+        tern_tape_free(g->lanes[i].tape);
+    tern_free(g->lanes);
+    tern_free(g->turns);
+    free(g->loss);
+    free(g);
+}
+
+static tern_status allocate(tern_gradients *g)
+{
+    g->lanes = tern_calloc(g->lane_count, sizeof *g->lanes);
+    g->turns = tern_calloc((size_t)g->passes, sizeof *g->turns);
+    g->loss = calloc((size_t)g->passes, sizeof *g->loss);
+    bool good = g->lanes && g->turns && g->loss;
+    for (size_t i = 0; i < g->lane_count && good; i++) {
+        tern_tape *t = g->lanes[i].tape = tern_tape_new(0);
+        good = t != NULL;
+        if (!good) break;
+        tern_tape_set_backward(t, g->config->backward);
+        tern_tape_set_recompute(t, g->config->recompute);
+    }
+    return good ? TERN_OK : tern_fail(TERN_EMEM, "out of memory for a tape");
+}
+
+/* A table that is the head, too, stands at two nodes. */
+static tern_status split_lookups(const tern_gradients *g)
+{
+    const tern_params *list = tern_model_params(g->model);
+    if (g->passes == 1 || !tern_model_spec(g->model)->tied) return TERN_OK;
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(list->items[i]->name, "embed.weight") == 0)
+            return tern_param_split_lookup(list->items[i]);
+    return TERN_OK;
+}
+
+tern_status tern_gradients_new(const tern_config *c, tern_model *m,
+                               tern_gradients **out)
+{
+    tern_gradients *g = calloc(1, sizeof *g);
+    if (!g) return tern_fail(TERN_EMEM, "out of memory for a tape");
+    const size_t threads = (size_t)tern_threads();
+    g->config = c;
+    g->model = m;
+    g->passes = tern_batch_passes(c);
+    g->lane_count = (size_t)g->passes < threads ? (size_t)g->passes : threads;
+    tern_status s = allocate(g);
+    if (s == TERN_OK) s = split_lookups(g);
+    if (s == TERN_OK)
+        *out = g;
+    else
+        tern_gradients_free(g);
+    return s;
+}
+
+tern_tape *tern_gradients_tape(tern_gradients *g)
+{
+    return g->lanes[0].tape;
+}
+
+/* --- the clock --- */
+
+void tern_gradients_set_clock(tern_gradients *g, bool on)
+{
+    for (size_t i = 0; i < g->lane_count; i++) {
+        lane *l = &g->lanes[i];
+        l->clock = (tern_tape_clock){0};
+        tern_tape_set_clock(l->tape, on ? &l->clock : NULL);
+    }
+}
+
+void tern_gradients_read_clock(const tern_gradients *g, tern_tape_clock *out)
+{
+    const double lanes = (double)g->lane_count;
+    *out = (tern_tape_clock){0};
+    for (size_t i = 0; i < g->lane_count; i++) {
+        const tern_tape_clock *c = &g->lanes[i].clock;
+        for (size_t k = 0; k < c->count; k++) { /* all tapes know the same operations */
+            tern_op_seconds *o = &out->ops[k];
+            o->name = c->ops[k].name;
+            o->forward += c->ops[k].forward / lanes;
+            o->backward += c->ops[k].backward / lanes;
+        }
+        if (c->count > out->count) out->count = c->count;
+    }
+}
+
+/* --- a batch --- */
+
+typedef struct batch {
+    tern_gradients *g;
+    uint64_t index;
+    const int32_t *inputs, *targets;
+    int64_t next; /* pass; taken in order */
+    bool failed;
+} batch;
+
+static tern_status run_pass(const batch *b, lane *l, int64_t i)
+{
+    const tern_gradients *g = b->g;
+    const tern_config *c = g->config;
+    const int64_t context = c->model.context, passes = g->passes;
+    const int64_t first = c->batch * i / passes;
+    const int64_t count = c->batch * (i + 1) / passes - first;
+    const double part = (double)count / (double)c->batch;
+    const double began = tern_seconds();
+    tern_tape_reset(l->tape);
+    tern_tape_set_turn(l->tape, i > 0 ? &g->turns[i - 1] : NULL, &g->turns[i]);
+    tern_tape_set_random(l->tape, c->seed, b->index * (uint64_t)passes + (uint64_t)i,
+                         true);
+    tern_var *loss =
+        tern_model_loss(l->tape, g->model, b->inputs + first * context,
+                        b->targets + first * context, count, context, c->dropout);
+    g->loss[i] = loss ? part * (double)loss->val[0] : 0.0;
+    const double turned = tern_seconds();
+    const tern_status s =
+        tern_tape_backward_scaled(l->tape, loss, (float)(part / (double)c->accumulate));
+    l->seconds.forward += turned - began;
+    l->seconds.backward += tern_seconds() - turned;
+    return s;
+}
+
+/* One pass after the other, until there is none. Whoever waits for a pass finds that it
+ * is done or at work: they are taken in order. */
+static void run_lane(batch *b, lane *l)
+{
+    for (;;) {
+        int64_t i;
+        bool stop;
+#pragma omp atomic capture
+        i = b->next++;
+#pragma omp atomic read
+        stop = b->failed;
+        if (stop || i >= b->g->passes) return;
+        const tern_status s = run_pass(b, l, i);
+        tern_turn_end(&b->g->turns[i]);
+        if (s == TERN_OK) continue;
+        l->failed = i;
+#pragma omp atomic write
+        b->failed = true;
+        return;
+    }
+}
+
+/* What lanes share and would otherwise make when they need it. */
+static tern_status prepare(tern_gradients *g)
+{
+    const tern_params *list = tern_model_params(g->model);
+    for (int64_t i = 0; i < g->passes; i++)
+        atomic_store_explicit(&g->turns[i].done, 0, memory_order_relaxed);
+    for (size_t i = 0; i < g->lane_count; i++) {
+        g->lanes[i].failed = -1;
+        g->lanes[i].seconds = (tern_pass_seconds){0};
+    }
+    if (g->config->backward != TERN_BACKWARD_INT8) return TERN_OK;
+    for (size_t i = 0; i < list->count; i++)
+        if (list->items[i]->form == TERN_FORM_TERNARY &&
+            !tern_param_transposed(list->items[i]))
+            return TERN_EMEM;
+    return TERN_OK;
+}
+
+/* The tape of the first pass that failed says why. */
+static tern_status outcome(const tern_gradients *g)
+{
+    const lane *first = NULL;
+    for (size_t i = 0; i < g->lane_count; i++) {
+        const lane *l = &g->lanes[i];
+        if (l->failed >= 0 && (!first || l->failed < first->failed)) first = l;
+    }
+    if (!first) return TERN_OK;
+    return tern_fail(tern_tape_status(first->tape), "%s",
+                     tern_tape_message(first->tape));
+}
+
+tern_status tern_gradients_batch(tern_gradients *g, uint64_t index,
+                                 const int32_t *inputs, const int32_t *targets,
+                                 double *loss, tern_pass_seconds *seconds)
+{
+    batch b = {.g = g, .index = index, .inputs = inputs, .targets = targets};
+    TERN_TRY(prepare(g));
+    if (g->lane_count == 1) {
+        run_lane(&b, &g->lanes[0]);
+    } else {
+#pragma omp parallel num_threads((int)g->lane_count)
+        run_lane(&b, &g->lanes[omp_get_thread_num()]);
+    }
+    TERN_TRY(outcome(g));
+    const tern_params *list = tern_model_params(g->model);
+    for (size_t i = 0; i < list->count; i++) tern_param_join_lookup(list->items[i]);
     *loss = 0.0;
-    for (int64_t i = 0; i < passes; i++) {
-        const int64_t first = c->batch * i / passes;
-        const int64_t count = c->batch * (i + 1) / passes - first;
-        const double part = (double)count / (double)c->batch;
-        const double began = tern_seconds();
-        tern_tape_reset(t);
-        tern_tape_set_random(t, c->seed, index * (uint64_t)passes + (uint64_t)i, true);
-        tern_var *l =
-            tern_model_loss(t, m, inputs + first * context, targets + first * context,
-                            count, context, c->dropout);
-        if (l) *loss += part * (double)l->val[0];
-        const double turned = tern_seconds();
-        TERN_TRY(
-            tern_tape_backward_scaled(t, l, (float)(part / (double)c->accumulate)));
-        if (!seconds) continue;
-        seconds->forward += turned - began;
-        seconds->backward += tern_seconds() - turned;
+    for (int64_t i = 0; i < g->passes; i++) *loss += g->loss[i];
+    for (size_t i = 0; i < g->lane_count && seconds; i++) {
+        seconds->forward += g->lanes[i].seconds.forward / (double)g->lane_count;
+        seconds->backward += g->lanes[i].seconds.backward / (double)g->lane_count;
     }
     return TERN_OK;
 }

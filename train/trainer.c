@@ -16,7 +16,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "train/gradients.h"
 #include "train/run_dir.h"
 #include "train/trainer_parts.h"
 
@@ -213,8 +212,9 @@ static tern_status evaluate(tern_trainer *t)
     char path[TERN_PATH_MAX];
     TERN_TRY(mix(t));
     tell_fraction(0.0, t);
-    TERN_TRY(tern_eval(t->tape, t->model, t->data, TERN_VAL, t->config.eval_tokens,
-                       t->config.eval_stride, tell_fraction, t, r));
+    TERN_TRY(tern_eval(tern_gradients_tape(t->gradients), t->model, t->data, TERN_VAL,
+                       t->config.eval_tokens, t->config.eval_stride, tell_fraction, t,
+                       r));
     if (!isfinite(r->loss))
         return tern_trainer_stop(t, TERN_STOP_EVAL, "the validation loss", r->loss);
     t->state.val = r->loss;
@@ -251,12 +251,12 @@ static tern_status gradients(tern_trainer *t, double *loss)
         const uint64_t index = (uint64_t)(t->state.step * c->accumulate + i);
         TERN_TRY(tern_loader_batch(&t->loader, index, t->inputs, t->targets));
         double mean;
-        const tern_status s = tern_batch_gradients(t->tape, t->model, c, index,
-                                                   t->inputs, t->targets, &mean, NULL);
+        const tern_status s = tern_gradients_batch(t->gradients, index, t->inputs,
+                                                   t->targets, &mean, NULL);
         sum += mean;
         if (s != TERN_OK)
             return tern_fail(s, "step %" PRId64 ": %s", t->state.step + 1,
-                             tern_tape_message(t->tape));
+                             tern_error_message());
     }
     *loss = sum / (double)c->accumulate;
     return TERN_OK;

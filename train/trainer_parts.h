@@ -4,6 +4,7 @@
 #ifndef TERN_TRAIN_TRAINER_PARTS_H
 #define TERN_TRAIN_TRAINER_PARTS_H
 
+#include "train/gradients.h"
 #include "train/metrics.h"
 #include "train/trainer.h"
 
@@ -15,7 +16,7 @@ struct tern_trainer {
     tern_loader loader;
     tern_model *model;
     tern_optim *optim;
-    tern_tape *tape;
+    tern_gradients *gradients;
     int32_t *inputs, *targets; /* one batch */
     tern_metrics metrics;
     tern_progress_state state;

@@ -21,7 +21,7 @@ void tern_trainer_free(tern_trainer *t)
     tern_metrics_close(&t->metrics);
     free(t->inputs);
     free(t->targets);
-    tern_tape_free(t->tape);
+    tern_gradients_free(t->gradients);
     tern_optim_free(t->optim);
     tern_model_free(t->model);
     if (t->lock >= 0) close(t->lock);
@@ -52,15 +52,11 @@ static tern_status build(tern_trainer *t)
     const tern_params *list = tern_model_params(t->model);
     TERN_TRY(tern_optim_new(&c->optim, list->items, list->count, &t->optim));
     const size_t tokens = (size_t)(c->batch * c->model.context);
-    t->tape = tern_tape_new(0);
     t->inputs = malloc(tokens * sizeof *t->inputs);
     t->targets = malloc(tokens * sizeof *t->targets);
-    if (!t->tape || !t->inputs || !t->targets)
-        return tern_fail(TERN_EMEM,
-                         "trainer: out of memory; set train.micro_batch to 1");
-    tern_tape_set_backward(t->tape, c->backward);
-    tern_tape_set_recompute(t->tape, c->recompute);
-    return TERN_OK;
+    if (!t->inputs || !t->targets)
+        return tern_fail(TERN_EMEM, "trainer: out of memory for a batch");
+    return tern_gradients_new(c, t->model, &t->gradients);
 }
 
 static tern_status start_from_seed(tern_trainer *t)

@@ -71,3 +71,26 @@ Test(op_embedding, refuses_impossible_ids)
     tern_param_free(tri);
     tern_tape_free(t);
 }
+
+/* Where the table has a gradient for what is looked up, only that grows. */
+Test(op_embedding, a_lookup_of_its_own)
+{
+    enum { VOCAB = 5, COLS = 3 };
+    float dy[IDS * COLS], want[VOCAB * COLS] = {0};
+    tern_param *p = tern_param_new("embed", VOCAB, COLS, TERN_FORM_FLOAT);
+    tern_tape *t = tern_tape_new(0);
+    for (int i = 0; i < IDS * COLS; i++) {
+        dy[i] = (float)(i + 1);
+        want[ids[i / COLS] * COLS + i % COLS] += dy[i];
+    }
+    cr_assert(eq(int, tern_param_split_lookup(p), TERN_OK));
+    tern_var *y = tern_op_embedding(t, p, ids, IDS);
+    cr_assert(eq(int, tern_tape_backward_from(t, y, dy), TERN_OK));
+    for (int i = 0; i < VOCAB * COLS; i++)
+        cr_expect(p->grad[i] == 0.0f && p->lookup[i] == want[i]);
+    for (int again = 0; again < 2; again++) tern_param_join_lookup(p);
+    for (int i = 0; i < VOCAB * COLS; i++)
+        cr_expect(p->grad[i] == want[i] && p->lookup[i] == 0.0f);
+    tern_tape_free(t);
+    tern_param_free(p);
+}

@@ -110,6 +110,10 @@ Test(cpu, threads)
     cr_expect(ge(int, all, 1));
     tern_threads_set(3);
     cr_expect(eq(int, tern_threads(), 3));
+    int inside = 0; /* each of a team has work of its own */
+#pragma omp parallel num_threads(2) reduction(+ : inside)
+    inside += tern_threads();
+    cr_expect(eq(int, inside, 2));
     tern_threads_set(0);
     cr_expect(eq(int, tern_threads(), all));
 }

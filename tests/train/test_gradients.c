@@ -2,12 +2,12 @@
 #include <math.h>
 
 #include "tests/train/small_run.h"
+#include "kernels/cpu.h"
 #include "train/gradients.h"
 
 enum { BATCH = 7, CONTEXT = 16 };
 
 static tern_config config;
-static tern_tape *tape;
 static tern_model *model;
 static int32_t ids[BATCH * CONTEXT + 1];
 
@@ -22,17 +22,27 @@ static void init(void)
     OK(tern_model_new(&config.model, &model));
     OK(tern_model_init(model, 0.3f, 1));
     OK(tern_dataset_read(data, TERN_TRAIN, 5, BATCH * CONTEXT + 1, ids));
-    tape = tern_tape_new(0);
 }
 
 static void fini(void)
 {
-    tern_tape_free(tape);
+    tern_threads_set(0);
     tern_model_free(model);
     teardown();
 }
 
 TestSuite(gradients, .init = init, .fini = fini);
+
+/* One batch, the loss of which is returned. */
+static double take(uint64_t index, const int32_t *targets)
+{
+    tern_gradients *g;
+    double loss;
+    OK(tern_gradients_new(&config, model, &g));
+    OK(tern_gradients_batch(g, index, ids, targets, &loss, NULL));
+    tern_gradients_free(g);
+    return loss;
+}
 
 /* The gradients of all parameters, one after the other; the caller frees. */
 static double *gradients(int64_t micro_batch, double *loss)
@@ -41,7 +51,7 @@ static double *gradients(int64_t micro_batch, double *loss)
     double *all = malloc((size_t)tern_params_elements(p) * sizeof *all), *at = all;
     config.micro_batch = micro_batch;
     tern_params_zero_grad(tern_model_params(model));
-    OK(tern_batch_gradients(tape, model, &config, 3, ids, ids + 1, loss, NULL));
+    *loss = take(3, ids + 1);
     for (size_t i = 0; i < p->count; i++)
         for (int64_t j = 0; j < p->items[i]->rows * p->items[i]->cols; j++)
             *at++ = (double)p->items[i]->grad[j];
@@ -85,25 +95,21 @@ Test(gradients, passes_have_random_numbers_of_their_own)
     for (int i = 0; i < BATCH; i++) /* sequences that are alike */
         memcpy(ids + i * CONTEXT, ids, CONTEXT * sizeof *ids);
     config.batch = 2;
-    for (uint64_t i = 0; i < 2; i++)
-        OK(tern_batch_gradients(tape, model, &config, i, ids, ids + CONTEXT, &loss[i],
-                                NULL));
+    for (uint64_t i = 0; i < 2; i++) loss[i] = take(i, ids + CONTEXT);
     config.batch = 1;
-    for (uint64_t i = 0; i < 2; i++)
-        OK(tern_batch_gradients(tape, model, &config, i, ids, ids + CONTEXT,
-                                &loss[2 + i], NULL));
+    for (uint64_t i = 0; i < 2; i++) loss[2 + i] = take(i, ids + CONTEXT);
     cr_expect(ne(dbl, loss[0], loss[1]));
     cr_expect(ne(dbl, loss[2], loss[3]));
     cr_expect(eq(dbl, loss[0], 0.5 * (loss[2] + loss[3]))); /* passes 0 and 1 */
 }
 
-Test(gradients, pass_of_512_tokens_unless_told)
+Test(gradients, passes_of_512_tokens_and_an_even_number_unless_told)
 {
     tern_config c = config;
     const struct {
         int64_t batch, context, passes;
-    } cases[] = {{16, 256, 8}, {12, 64, 1},  {16, 64, 1}, {17, 64, 3},
-                 {2, 4096, 2}, {1, 4096, 1}, {8, 512, 8}, {2, 512, 1}};
+    } cases[] = {{16, 256, 8}, {12, 64, 2},  {16, 64, 2}, {17, 64, 4}, {3, 64, 1},
+                 {2, 4096, 2}, {1, 4096, 1}, {8, 512, 8}, {3, 512, 3}, {4, 64, 2}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         c.batch = cases[i].batch;
         c.model.context = cases[i].context;
@@ -111,5 +117,97 @@ Test(gradients, pass_of_512_tokens_unless_told)
         cr_expect(eq(i64, tern_batch_passes(&c), cases[i].passes), "%zu", i);
         c.micro_batch = 3;
         cr_expect(eq(i64, tern_batch_passes(&c), (cases[i].batch + 2) / 3));
+    }
+}
+
+/* --- threads --- */
+
+/* The same bits for any number of threads: more than passes, fewer, and shares that are
+ * not equal. */
+static void expect_same_bits(const char *what)
+{
+    const int64_t n = tern_params_elements(tern_model_params(model));
+    double loss[2], *first = NULL;
+    for (int threads = 1; threads <= 5; threads++) {
+        tern_threads_set(threads);
+        double *g = gradients(1, &loss[first != NULL]);
+        if (first) {
+            cr_expect(eq(dbl, loss[0], loss[1]), "%s, %d threads", what, threads);
+            cr_expect(memcmp(first, g, (size_t)n * sizeof *g) == 0,
+                      "%s, %d threads: other gradients", what, threads);
+            free(g);
+        } else {
+            first = g;
+        }
+    }
+    free(first);
+}
+
+Test(gradients, threads_change_no_bit)
+{
+    config.dropout = 0.2f;
+    config.backward = TERN_BACKWARD_INT8;
+    expect_same_bits("int8, head tied");
+    config.backward = TERN_BACKWARD_INT16;
+    config.recompute = true;
+    expect_same_bits("int16, recomputed");
+    tern_model_free(model);
+    config.model.tied = false;
+    config.model.arch = TERN_ARCH_LLAMA;
+    config.model.quant = TERN_QUANT_NONE;
+    OK(tern_model_new(&config.model, &model));
+    OK(tern_model_init(model, 0.3f, 1));
+    expect_same_bits("float, its own head");
+}
+
+/* Many batches in a row: whoever could overtake would, sooner or later. */
+Test(gradients, threads_change_no_bit_of_many_batches)
+{
+    const tern_params *p = tern_model_params(model);
+    const int64_t n = p->items[0]->rows * p->items[0]->cols;
+    float *first = malloc((size_t)n * sizeof *first);
+    config.micro_batch = 1;
+    for (int threads = 1; threads <= 4; threads++) {
+        tern_gradients *g;
+        double loss;
+        tern_threads_set(threads);
+        OK(tern_gradients_new(&config, model, &g));
+        tern_params_zero_grad(tern_model_params(model));
+        for (uint64_t i = 0; i < 40; i++)
+            OK(tern_gradients_batch(g, i, ids, ids + 1, &loss, NULL));
+        tern_gradients_free(g);
+        if (threads == 1)
+            memcpy(first, p->items[0]->grad, (size_t)n * sizeof *first);
+        else
+            cr_expect(memcmp(first, p->items[0]->grad, (size_t)n * sizeof *first) == 0,
+                      "%d threads", threads);
+    }
+    free(first);
+}
+
+/* The first pass that fails is the one that is told of, whoever comes first; the next
+ * batch knows nothing of it. */
+Test(gradients, a_pass_that_fails)
+{
+    double loss, again;
+    int32_t wrong[BATCH * CONTEXT];
+    config.micro_batch = 1;
+    memcpy(wrong, ids + 1, sizeof wrong);
+    wrong[2 * CONTEXT + 3] = 70000;
+    wrong[5 * CONTEXT] = 80000;
+    for (int threads = 1; threads <= 4; threads++) {
+        tern_gradients *g;
+        tern_threads_set(threads);
+        OK(tern_gradients_new(&config, model, &g));
+        for (int i = 0; i < 10; i++) {
+            cr_expect(eq(int, tern_gradients_batch(g, 3, ids, wrong, &loss, NULL),
+                         TERN_EARG));
+            cr_expect(strstr(tern_error_message(), "70000") != NULL, "%s",
+                      tern_error_message());
+        }
+        OK(tern_gradients_batch(g, 3, ids, ids + 1, &again, NULL));
+        tern_gradients_free(g);
+        loss = take(3, ids + 1);
+        cr_expect(eq(dbl, loss, again));
     }
 }
