@@ -81,8 +81,14 @@ typedef struct tile {
     size_t q_row, kv_row;      /* floats from one row to the next; lse has 1 */
     size_t rows, limit, slope; /* row r sees limit + slope * r keys */
     size_t dim;
-    bool panels; /* keys are a cache's panels; kv_row is for values only */
+    size_t panel; /* of a cache: elements between panels; kv_row is for values only */
 } tile;
+
+/* A panel of a cache that is read where it lies. */
+static bool in_place(const tile *t)
+{
+    return t->panel && t->rows <= FEW;
+}
 
 /* Scratch of one thread. */
 typedef struct forward_scratch {
@@ -132,10 +138,11 @@ static void widen_rows(const uint16_t *x, size_t ldx, size_t rows, size_t cols,
 static const float *tile_panel(const tile *t, const forward_scratch *w, size_t j,
                                size_t keys)
 {
-    if (t->panels && t->k) return t->k + j * t->dim;
-    if (t->panels && t->rows <= FEW) return NULL;
-    if (t->panels)
-        tern_float_active->widen(t->k16 + j * t->dim, TILE * t->dim, w->panel);
+    const size_t at = j / TILE * t->panel;
+    if (t->panel && t->k) return t->k + at;
+    if (in_place(t)) return NULL;
+    if (t->panel)
+        tern_float_active->widen(t->k16 + at, TILE * t->dim, w->panel);
     else
         tern_float_active->transpose(t->k + j * t->kv_row, t->kv_row, keys, t->dim,
                                      w->panel, TILE);
@@ -147,13 +154,13 @@ static void tile_scores(const tile *t, const forward_scratch *w)
 {
     const tern_float_kernels *f = tern_float_active;
     const size_t total = t->limit + t->slope * (t->rows - 1);
-    if (t->panels && t->rows == 1) { /* all panels at once, as they lie in the cache */
+    if (t->panel && t->rows == 1) { /* all panels at once, as they lie in the cache */
         f->chain(&(tern_chain){.a = w->q,
                                .a_col = 1,
                                .b = t->k,
                                .b16 = t->k16,
                                .b_row = TILE,
-                               .b_panel = TILE * t->dim,
+                               .b_panel = t->panel,
                                .c = w->scores,
                                .m = 1,
                                .n = round16(total),
@@ -173,8 +180,9 @@ static void tile_scores(const tile *t, const forward_scratch *w)
                                    .a_row = t->dim,
                                    .a_col = 1,
                                    .b = panel,
-                                   .b16 = t->k16 ? t->k16 + j * t->dim : NULL,
+                                   .b16 = t->k16 ? t->k16 + j / TILE * t->panel : NULL,
                                    .b_row = TILE,
+                                   .ahead = in_place(t) ? t->panel : 0,
                                    .c = w->scores + r * w->keys + j,
                                    .c_row = w->keys,
                                    .m = rows,
@@ -184,26 +192,43 @@ static void tile_scores(const tile *t, const forward_scratch *w)
     }
 }
 
+/* Values [first, first + rows), TILE at most, side by side: of a cache from one panel
+ * or two. */
+static void copy_values(const tile *t, size_t first, size_t rows, float *y)
+{
+    size_t at = first * t->kv_row, here = rows;
+    if (t->panel) {
+        at = first / TILE * t->panel + first % TILE * t->kv_row;
+        here = min_size(rows, TILE - first % TILE);
+    }
+    if (t->v)
+        copy_rows(t->v + at, t->kv_row, here, t->dim, y);
+    else
+        widen_rows(t->v16 + at, t->kv_row, here, t->dim, y);
+    if (here < rows) copy_values(t, first + here, rows - here, y + here * t->dim);
+}
+
 /* o += scores V for keys [first, first + keys) and the triangle after them. */
 static void tile_values(const tile *t, const forward_scratch *w, size_t first,
                         size_t keys, size_t slope)
 {
     const size_t most = keys + slope * (t->rows - 1);
+    const size_t at = t->panel ? first / TILE * t->panel + first % TILE * t->kv_row
+                               : first * t->kv_row;
     /* Rows that lie far apart fall on the same cache lines: worth a copy if read often.
-     */
-    const bool read_half = !t->v && t->rows <= FEW;
-    const bool copy = t->v ? most <= TILE && t->rows >= 8 : !read_half;
-    const float *v = copy ? w->panel : read_half ? NULL : t->v + first * t->kv_row;
-    if (!t->v && copy)
-        widen_rows(t->v16 + first * t->kv_row, t->kv_row, most, t->dim, w->panel);
-    else if (copy)
-        copy_rows(t->v + first * t->kv_row, t->kv_row, most, t->dim, w->panel);
+     * fp16 is widened once for many rows. */
+    const bool often = t->v ? most <= TILE && t->rows >= 8 : t->rows > FEW;
+    const bool copy = often || (t->panel && first % TILE + most > TILE);
+    if (copy) copy_values(t, first, most, w->panel);
     tern_float_active->chain(&(tern_chain){.a = w->scores + first,
                                            .a_row = w->keys,
                                            .a_col = 1,
-                                           .b = v,
-                                           .b16 = v ? NULL : t->v16 + first * t->kv_row,
+                                           .b = copy   ? w->panel
+                                                : t->v ? t->v + at
+                                                       : NULL,
+                                           .b16 = copy || t->v ? NULL : t->v16 + at,
                                            .b_row = copy ? t->dim : t->kv_row,
+                                           .ahead = in_place(t) && !copy ? t->panel : 0,
                                            .c = t->o,
                                            .c_row = t->q_row,
                                            .m = t->rows,
@@ -288,11 +313,11 @@ static void attend_tile(const tern_attention_shape *s, const cut *c, size_t inde
     const size_t T = s->queries, D = s->head_dim, keys = s->past + T;
     const size_t width = s->heads * D, kv_width = s->kv_heads * D;
     const place p = place_tile(s, c, index);
-    assert(s->capacity % TILE == 0 && (a->k || s->capacity));
+    assert(a->k || s->panel);
     const size_t row = (p.batch * T + p.query) * width + p.head * D;
     const size_t key_head = p.head / (s->heads / s->kv_heads);
-    const size_t kv = s->capacity ? key_head * s->capacity * D
-                                  : p.batch * keys * kv_width + key_head * D;
+    const size_t kv =
+        s->panel ? key_head * s->head : p.batch * keys * kv_width + key_head * D;
     const forward_scratch w = forward_layout(s, scratch);
     const size_t lse = (p.batch * s->heads + p.head) * T + p.query;
     const tile t = {.q = a->q + row,
@@ -303,12 +328,12 @@ static void attend_tile(const tern_attention_shape *s, const cut *c, size_t inde
                     .o = a->o + row,
                     .lse = a->lse ? a->lse + lse : NULL,
                     .q_row = T == 1 ? D : width,
-                    .kv_row = s->capacity ? D : kv_width,
+                    .kv_row = s->panel ? D : kv_width,
                     .rows = p.rows,
                     .limit = s->past + p.query + 1,
                     .slope = T == 1 ? 0 : 1,
                     .dim = D,
-                    .panels = s->capacity > 0};
+                    .panel = s->panel};
     tile_forward(&t, &w);
 }
 

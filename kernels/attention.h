@@ -26,10 +26,11 @@ typedef struct tern_attention_shape {
     size_t heads;    /* H, a multiple of kv_heads */
     size_t kv_heads; /* KV */
     size_t head_dim; /* D */
-    size_t capacity; /* 0: k and v are (B, past + T, KV * D). Else they are a cache of
-                      * one sequence, a multiple of TERN_KEY_PANEL positions: k (KV,
-                      * capacity / 64, D, 64), 64 keys side by side as their product
-                      * with a query wants them, v (KV, capacity, D); forward only */
+    /* 0: k and v are (B, past + T, KV * D). Else they are a cache of one sequence, in
+     * panels of 64 positions: k (D, 64), keys side by side as their product with a
+     * query wants them, v (64, D). From one panel of a key head to the next there are
+     * `panel` elements, from one key head to the next `head`. Forward only. */
+    size_t panel, head;
 } tern_attention_shape;
 
 enum { TERN_KEY_PANEL = 64 };

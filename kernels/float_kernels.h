@@ -32,13 +32,17 @@
  *
  * b_panel > 0, for one row: columns lie in panels of 64, b_panel elements apart, so
  * that b[p][j] is at b[j / 64 * b_panel + p * b_row + j % 64]; n is a multiple of 16.
+ *
+ * ahead > 0: the next products will read b from so many elements further on, which are
+ * fetched while this one is computed (by several rows; one is too fast to gain by it).
+ * Nothing need be there.
  */
 typedef struct tern_chain {
     const float *a;
     size_t a_row, a_col;
     const float *b;
     const uint16_t *b16; /* fp16 bits in its place, if b is NULL */
-    size_t b_row, b_panel;
+    size_t b_row, b_panel, ahead;
     float *c;
     size_t c_row;
     size_t m, n, k, slope;

@@ -19,10 +19,19 @@ TERN_INLINE lanes load_either(const void *w, size_t at, size_t c, bool half)
     return lanes_load_n((const float *)w + at, c);
 }
 
+/* Have n elements of b from `at` on fetched into the second level cache. */
+TERN_INLINE void fetch(const void *b, size_t at, size_t n, bool half)
+{
+    const size_t size = half ? sizeof(uint16_t) : sizeof(float);
+    const char *p = (const char *)b + at * size;
+    UNROLLED (i, (n * size + 63) / 64) __builtin_prefetch(p + 64 * i, 0, 2);
+}
+
 /* Columns [j, j + 16 * vecs) of rows [i, i + rows) of a chain product; c lanes of the
- * last vector exist. rows, vecs and half are constants wherever this is inlined. */
+ * last vector exist. rows, vecs, half and far (there is an `ahead`) are constants
+ * wherever this is inlined. */
 TERN_INLINE void chain_block(const tern_chain *t, size_t i, size_t j, size_t rows,
-                             size_t vecs, size_t c, bool half)
+                             size_t vecs, size_t c, bool half, bool far)
 {
     lanes acc[CHAIN_ROWS][CHAIN_VECS], b[CHAIN_VECS];
     float *y = t->c + i * t->c_row + j;
@@ -36,6 +45,7 @@ TERN_INLINE void chain_block(const tern_chain *t, size_t i, size_t j, size_t row
             acc[r][v] =
                 t->add ? lanes_load_n(y + r * t->c_row + 16 * v, c) : lanes_set(0.0f);
     for (size_t p = t->k + i * t->slope; p > 0; p--, ap += a_col, at += b_row) {
+        if (far) fetch(bs, at + t->ahead, 16 * vecs, half);
         UNROLLED (v, vecs) b[v] = load_either(bs, at + 16 * v, c, half);
         UNROLLED (r, rows) {
             const lanes a = lanes_set(ap[r * a_row]);
@@ -43,7 +53,7 @@ TERN_INLINE void chain_block(const tern_chain *t, size_t i, size_t j, size_t row
         }
     }
     /* The triangle: term s of those beyond the first row's is for rows s + 1 .. */
-    if (t->slope) {
+    if (!far && t->slope) {
         UNROLLED (s, rows - 1) {
             UNROLLED (v, vecs) b[v] = load_either(bs, at + 16 * v, c, half);
             UNROLLED (r, rows) {
@@ -61,15 +71,18 @@ TERN_INLINE void chain_block(const tern_chain *t, size_t i, size_t j, size_t row
 
 /* All rows of the columns that start at j. */
 TERN_INLINE void chain_columns(const tern_chain *t, size_t j, size_t vecs, size_t c,
-                               bool half)
+                               bool half, bool far)
 {
     const size_t m = t->m;
     size_t i = 0;
-    for (; i + CHAIN_ROWS <= m; i += CHAIN_ROWS)
-        chain_block(t, i, j, CHAIN_ROWS, vecs, c, half);
-    for (; i + 4 <= m && CHAIN_ROWS > 4; i += 4) chain_block(t, i, j, 4, vecs, c, half);
-    for (; i + 2 <= m && CHAIN_ROWS > 2; i += 2) chain_block(t, i, j, 2, vecs, c, half);
-    for (; i < m; i++) chain_block(t, i, j, 1, vecs, c, half);
+    /* What is fetched ahead is read by few rows: four at a time will do. */
+    for (; i + CHAIN_ROWS <= m && !far; i += CHAIN_ROWS)
+        chain_block(t, i, j, CHAIN_ROWS, vecs, c, half, far);
+    for (; i + 4 <= m && (CHAIN_ROWS > 4 || far); i += 4)
+        chain_block(t, i, j, 4, vecs, c, half, far);
+    for (; i + 2 <= m && CHAIN_ROWS > 2; i += 2)
+        chain_block(t, i, j, 2, vecs, c, half, far);
+    for (; i < m; i++) chain_block(t, i, j, 1, vecs, c, half, far);
 }
 
 /* The only row: chains are as many as the columns, so SINGLE_VECS of them run beside
@@ -112,26 +125,33 @@ TERN_INLINE void chain_one_row(const tern_chain *t, bool half)
     if (j < n) chain_single(t, j, 1, n - j, half);
 }
 
-TERN_INLINE void chain_of(const tern_chain *t, bool half)
+TERN_INLINE void chain_of(const tern_chain *t, bool half, bool far)
 {
     const size_t n = t->n;
     size_t j = 0;
-    if (t->m == 1) {
+    if (!far && t->m == 1) {
         chain_one_row(t, half);
         return;
     }
-    for (; j + 64 <= n && CHAIN_VECS >= 4; j += 64) chain_columns(t, j, 4, 16, half);
-    for (; j + 32 <= n && CHAIN_VECS >= 2; j += 32) chain_columns(t, j, 2, 16, half);
-    for (; j + 16 <= n; j += 16) chain_columns(t, j, 1, 16, half);
-    if (j < n) chain_columns(t, j, 1, n - j, half);
+    for (; j + 64 <= n && CHAIN_VECS >= 4; j += 64)
+        chain_columns(t, j, 4, 16, half, far);
+    for (; j + 32 <= n && CHAIN_VECS >= 2; j += 32)
+        chain_columns(t, j, 2, 16, half, far);
+    for (; j + 16 <= n; j += 16) chain_columns(t, j, 1, 16, half, far);
+    if (j < n) chain_columns(t, j, 1, n - j, half, far);
 }
 
 static void chain(const tern_chain *t)
 {
-    if (t->b)
-        chain_of(t, false);
+    const bool far = t->ahead && !t->slope && t->m > 1;
+    if (t->b && far)
+        chain_of(t, false, true);
+    else if (t->b)
+        chain_of(t, false, false);
+    else if (far)
+        chain_of(t, true, true);
     else
-        chain_of(t, true);
+        chain_of(t, true, false);
 }
 
 /* One step of c elements for rows x cols sums. */

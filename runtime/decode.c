@@ -141,25 +141,13 @@ static void store(const decoding *d, const tern_team *t, int64_t layer)
     }
 }
 
-static tern_attention_shape shape_at(const tern_session *s, int64_t position)
-{
-    const tern_spec *m = &s->model->spec;
-    return (tern_attention_shape){.batch = 1,
-                                  .queries = 1,
-                                  .past = (size_t)position,
-                                  .heads = (size_t)m->heads,
-                                  .kv_heads = (size_t)m->kv_heads,
-                                  .head_dim = (size_t)m->head_dim,
-                                  .capacity = (size_t)s->capacity};
-}
-
 /* This member's scratch: members may be at different rows, so that of the longest. */
 static float *attention_scratch(const decoding *d, const tern_team *t)
 {
     int64_t longest = 0;
     for (int64_t i = 0; i < d->n; i++)
         if (d->rows[i].position > longest) longest = d->rows[i].position;
-    const tern_attention_shape shape = shape_at(d->home, longest);
+    const tern_attention_shape shape = tern_cache_shape(d->home, longest, 1);
     const size_t floats = tern_attention_part_scratch(&shape);
     assert(t->count * floats * sizeof(float) <= d->home->attention_bytes);
     return (float *)d->home->attention + t->index * floats;
@@ -173,20 +161,22 @@ static void attend(const decoding *d, const tern_team *t, int64_t layer)
     float *scratch = attention_scratch(d, t);
     for (int64_t i = 0; i < d->n; i++) {
         const tern_session *from = d->rows[i].session;
-        const size_t at = tern_cache_at(from, layer, 0);
+        const size_t at = tern_cache_at(from, layer, 0),
+                     to_values = tern_cache_half(from);
+        const float *keys = (const float *)from->cache + at;
+        const uint16_t *half_keys = (const uint16_t *)from->cache + at;
         const float *q = s->q + (size_t)i * Q;
         float *o = s->o + (size_t)i * Q;
-        const tern_attention_shape shape = shape_at(from, d->rows[i].position);
+        const tern_attention_shape shape =
+            tern_cache_shape(from, d->rows[i].position, 1);
         /* Members with less to do in one row get more in the next. */
         const tern_team turned = {.index = (t->index + (size_t)i) % t->count,
                                   .count = t->count};
         if (from->half_cache)
-            tern_attention_half_part(&turned, &shape, q,
-                                     (const uint16_t *)from->keys + at,
-                                     (const uint16_t *)from->values + at, o, scratch);
+            tern_attention_half_part(&turned, &shape, q, half_keys,
+                                     half_keys + to_values, o, scratch);
         else
-            tern_attention_part(&turned, &shape, q, (const float *)from->keys + at,
-                                (const float *)from->values + at, o, scratch);
+            tern_attention_part(&turned, &shape, q, keys, keys + to_values, o, scratch);
     }
 }
 

@@ -83,10 +83,10 @@ static size_t lay_out(tern_session *s, char *base)
     const int64_t widest = max_int(max_int(m->width, Q), m->ffn);
     const int64_t n = max_int(s->rows, TERN_DECODE_TEAM);
     const int64_t stride = (int64_t)tern_qrows_stride((size_t)widest);
+    const int64_t panels = (s->context + TERN_KEY_PANEL - 1) / TERN_KEY_PANEL;
     const size_t f = sizeof(float);
     size_t used = 0;
-    s->keys = place(base, &used, m->layers * s->capacity * KV, f);
-    s->values = place(base, &used, m->layers * s->capacity * KV, f);
+    s->cache = place(base, &used, panels * (int64_t)tern_cache_panel(s), f);
     s->cos = place(base, &used, s->context * (m->head_dim / 2), f);
     s->sin = place(base, &used, s->context * (m->head_dim / 2), f);
     s->h = place(base, &used, n * m->width, f);
@@ -108,23 +108,10 @@ static size_t lay_out(tern_session *s, char *base)
     return used;
 }
 
-static tern_attention_shape attention_shape(const tern_session *s, int64_t past,
-                                            int64_t rows)
-{
-    const tern_spec *m = &s->model->spec;
-    return (tern_attention_shape){.batch = 1,
-                                  .queries = (size_t)rows,
-                                  .past = (size_t)past,
-                                  .heads = (size_t)m->heads,
-                                  .kv_heads = (size_t)m->kv_heads,
-                                  .head_dim = (size_t)m->head_dim,
-                                  .capacity = (size_t)s->capacity};
-}
-
 /* Attention scratch for a chunk; more than _new gave only if threads were added. */
 tern_status tern_session_want_attention(tern_session *s, int64_t past, int64_t rows)
 {
-    const tern_attention_shape shape = attention_shape(s, past, rows);
+    const tern_attention_shape shape = tern_cache_shape(s, past, rows);
     const size_t bytes = tern_attention_scratch(&shape);
     if (bytes <= s->attention_bytes) return TERN_OK;
     void *larger = reserve(bytes);
@@ -147,7 +134,6 @@ tern_status tern_session_new(const tern_runtime *m, int64_t context, tern_sessio
     if (!s) return tern_fail(TERN_EMEM, "out of memory");
     s->model = m;
     s->context = context ? context : m->spec.context;
-    s->capacity = (s->context + TERN_KEY_PANEL - 1) / TERN_KEY_PANEL * TERN_KEY_PANEL;
     s->rows = min_int(s->context, TERN_CHUNK);
     s->memory_bytes = lay_out(s, NULL);
     s->memory = reserve(s->memory_bytes);
@@ -160,6 +146,9 @@ tern_status tern_session_new(const tern_runtime *m, int64_t context, tern_sessio
         return failed;
     }
     lay_out(s, s->memory);
+    /* Whatever the system makes of it. */
+    (void)madvise(s->memory, (size_t)((char *)s->cos - (char *)s->memory),
+                  MADV_HUGEPAGE);
     tern_status status = tern_session_want_attention(s, s->context - s->rows, s->rows);
     if (status == TERN_OK) status = tern_session_want_attention(s, s->context - 1, 1);
     if (status != TERN_OK) {
@@ -292,15 +281,16 @@ void tern_cache_put(const tern_session *s, int64_t layer, int64_t head,
                     int64_t position, const float *k, const float *v)
 {
     const size_t n = (size_t)s->model->spec.head_dim, j = (size_t)position;
-    const size_t at = tern_cache_at(s, layer, head);
-    const size_t key =
-        at + j / TERN_KEY_PANEL * TERN_KEY_PANEL * n + j % TERN_KEY_PANEL;
+    const size_t at =
+        j / TERN_KEY_PANEL * tern_cache_panel(s) + tern_cache_at(s, layer, head);
+    const size_t key = at + j % TERN_KEY_PANEL;
+    const size_t value = at + tern_cache_half(s) + j % TERN_KEY_PANEL * n;
     if (s->half_cache) {
-        put_half_key(k, n, (uint16_t *)s->keys + key);
-        tern_narrow_row(v, n, (uint16_t *)s->values + at + j * n);
+        put_half_key(k, n, (uint16_t *)s->cache + key);
+        tern_narrow_row(v, n, (uint16_t *)s->cache + value);
     } else {
-        put_key(k, n, (float *)s->keys + key);
-        memcpy((float *)s->values + at + j * n, v, n * sizeof *v);
+        put_key(k, n, (float *)s->cache + key);
+        memcpy((float *)s->cache + value, v, n * sizeof *v);
     }
 }
 
@@ -321,9 +311,9 @@ static void attend(const tern_session *s, int64_t layer, int64_t n)
 {
     const tern_spec *m = &s->model->spec;
     const tern_layer *w = &s->model->layers[layer];
-    const size_t at = tern_cache_at(s, layer, 0);
-    const float *keys = s->keys, *values = s->values;
-    const uint16_t *half_keys = s->keys, *half_values = s->values;
+    const size_t at = tern_cache_at(s, layer, 0), to_values = tern_cache_half(s);
+    const float *keys = (const float *)s->cache + at;
+    const uint16_t *half_keys = (const uint16_t *)s->cache + at;
 
     const input in = prepare(s, layer, "attn_q", s->h, w->attn_norm, n, m->width);
     apply(s, &w->q, &in, n, s->q);
@@ -332,12 +322,12 @@ static void attend(const tern_session *s, int64_t layer, int64_t n)
     rotate(s, s->q, n, m->heads);
     rotate(s, s->new_k, n, m->kv_heads);
     store(s, layer, n);
-    const tern_attention_shape shape = attention_shape(s, s->length, n);
+    const tern_attention_shape shape = tern_cache_shape(s, s->length, n);
     if (s->half_cache)
-        tern_attention_half(&shape, s->q, half_keys + at, half_values + at, s->o,
+        tern_attention_half(&shape, s->q, half_keys, half_keys + to_values, s->o,
                             s->attention);
     else
-        tern_attention(&shape, s->q, keys + at, values + at, s->o, NULL, s->attention);
+        tern_attention(&shape, s->q, keys, keys + to_values, s->o, NULL, s->attention);
     const input out = prepare(s, layer, "attn_output", s->o, w->attn_sub_norm, n,
                               m->heads * m->head_dim);
     apply_add(s, &w->o, &out, n);

@@ -21,11 +21,15 @@ struct tern_session {
     int64_t context, length, rows; /* rows: computed together, at most */
     void *memory;                  /* everything below */
     size_t memory_bytes;
-    /* Per layer and key head, so that what a head reads is one stream, as attention.h
-     * has it: floats, or with half_cache the bits of fp16, in the first half of the
-     * same addresses. */
-    void *keys, *values;
-    int64_t capacity; /* positions: context, up to whole panels of keys */
+    /* Keys and values, 64 positions of all layers after the other, so that a text takes
+     * memory as it grows, in pages as large as there are:
+     *
+     *     | positions 0-63                            | 64-127 ..
+     *     | layer 0: head 0: K (D, 64) V (64, D) | .. | layer 0: ..
+     *
+     * floats, or with half_cache the bits of fp16, in the first half of the same
+     * addresses. */
+    void *cache;
     bool half_cache;
     float *cos, *sin; /* (context, D / 2), `angles` rows computed so far */
     /* Scratch of max(rows, TERN_DECODE_TEAM) rows each. */
@@ -58,11 +62,38 @@ struct tern_session {
 /* session.c: attention scratch for `rows` ids after `past`. */
 tern_status tern_session_want_attention(tern_session *s, int64_t past, int64_t rows);
 
-/* Where the keys (or values) of a head of a layer begin, in elements. */
-static inline size_t tern_cache_at(const tern_session *s, int64_t layer, int64_t head)
+/* In elements: keys (or values) of 64 positions of a head; of all heads and layers. */
+static inline size_t tern_cache_half(const tern_session *s)
+{
+    return (size_t)(TERN_KEY_PANEL * s->model->spec.head_dim);
+}
+
+static inline size_t tern_cache_panel(const tern_session *s)
 {
     const tern_spec *m = &s->model->spec;
-    return (size_t)((layer * m->kv_heads + head) * s->capacity * m->head_dim);
+    return (size_t)(m->layers * m->kv_heads) * 2 * tern_cache_half(s);
+}
+
+/* Where the keys of a head of a layer begin; its values are behind the first 64. */
+static inline size_t tern_cache_at(const tern_session *s, int64_t layer, int64_t head)
+{
+    return (size_t)(layer * s->model->spec.kv_heads + head) * 2 * tern_cache_half(s);
+}
+
+/* The keys and values of a sequence as attention.h wants to know them: `rows` queries
+ * after `past` keys. */
+static inline tern_attention_shape tern_cache_shape(const tern_session *s, int64_t past,
+                                                    int64_t rows)
+{
+    const tern_spec *m = &s->model->spec;
+    return (tern_attention_shape){.batch = 1,
+                                  .queries = (size_t)rows,
+                                  .past = (size_t)past,
+                                  .heads = (size_t)m->heads,
+                                  .kv_heads = (size_t)m->kv_heads,
+                                  .head_dim = (size_t)m->head_dim,
+                                  .panel = tern_cache_panel(s),
+                                  .head = 2 * tern_cache_half(s)};
 }
 
 /* session.c: a key and a value (D) into the cache. */

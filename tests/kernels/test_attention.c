@@ -194,17 +194,20 @@ static double gradient_error(const float *got, const double *want, size_t n)
 }
 
 static const tern_attention_shape shapes[] = {
-    {1, 1, 0, 1, 1, 2, 0},    {2, 3, 0, 2, 1, 4, 0},    {1, 17, 0, 3, 3, 6, 0},
-    {1, 63, 0, 2, 2, 16, 0},  {1, 64, 0, 1, 1, 64, 0},  {2, 65, 0, 4, 2, 32, 0},
-    {1, 130, 0, 2, 1, 48, 0}, {1, 200, 0, 3, 1, 80, 0}, {1, 20, 0, 1, 1, 256, 0},
+    {1, 1, 0, 1, 1, 2, 0, 0},    {2, 3, 0, 2, 1, 4, 0, 0},
+    {1, 17, 0, 3, 3, 6, 0, 0},   {1, 63, 0, 2, 2, 16, 0, 0},
+    {1, 64, 0, 1, 1, 64, 0, 0},  {2, 65, 0, 4, 2, 32, 0, 0},
+    {1, 130, 0, 2, 1, 48, 0, 0}, {1, 200, 0, 3, 1, 80, 0, 0},
+    {1, 20, 0, 1, 1, 256, 0, 0},
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
 Test(attention, forward_matches_the_formula)
 {
     static const tern_attention_shape cached[] = {
-        {1, 1, 5, 4, 2, 8, 0},   {2, 1, 100, 6, 6, 64, 0}, {1, 1, 333, 8, 1, 34, 0},
-        {1, 7, 61, 4, 4, 16, 0}, {2, 70, 3, 2, 1, 20, 0},  {1, 1, 64, 1, 1, 2, 0},
+        {1, 1, 5, 4, 2, 8, 0, 0},    {2, 1, 100, 6, 6, 64, 0, 0},
+        {1, 1, 333, 8, 1, 34, 0, 0}, {1, 7, 61, 4, 4, 16, 0, 0},
+        {2, 70, 3, 2, 1, 20, 0, 0},  {1, 1, 64, 1, 1, 2, 0, 0},
     };
     for (size_t i = 0; i < SHAPES + sizeof cached / sizeof *cached; i++) {
         problem p = problem_new(i < SHAPES ? shapes[i] : cached[i - SHAPES]);
@@ -285,7 +288,7 @@ static double slope_of_oracle(const problem *p, double *q, double *k, double *v,
 Test(attention, backward_matches_finite_differences)
 {
     use_best_level();
-    problem p = problem_new((tern_attention_shape){2, 5, 0, 4, 2, 6, 0});
+    problem p = problem_new((tern_attention_shape){2, 5, 0, 4, 2, 6, 0, 0});
     double *q = widen(p.q, p.n.q), *k = widen(p.k, p.n.kv), *v = widen(p.v, p.n.kv);
     forward(&p.s, p.q, p.k, p.v, p.o, p.lse);
     backward(&p, true);
@@ -335,7 +338,7 @@ static void run_piece(const problem *p, size_t past, size_t n, float *o, float *
 {
     const size_t width = p->s.heads * p->s.head_dim;
     const tern_attention_shape s = {
-        1, n, past, p->s.heads, p->s.kv_heads, p->s.head_dim, 0};
+        1, n, past, p->s.heads, p->s.kv_heads, p->s.head_dim, 0, 0};
     float *part = tern_calloc(p->s.heads * n, sizeof *part);
     forward(&s, p->q + past * width, p->k, p->v, o + past * width, part);
     for (size_t h = 0; h < p->s.heads; h++)
@@ -362,18 +365,18 @@ Test(attention, decode_equals_the_whole_sequence)
 {
     for (int level = 0; level < TERN_LEVEL_COUNT; level++) {
         if (!use_level(level)) continue;
-        compare_pieces((tern_attention_shape){1, 150, 0, 4, 2, 32, 0}, 1, 1);
-        compare_pieces((tern_attention_shape){1, 80, 0, 6, 6, 64, 0}, 40, 1);
-        compare_pieces((tern_attention_shape){1, 70, 0, 8, 1, 10, 0}, 3, 1);
-        compare_pieces((tern_attention_shape){1, 150, 0, 4, 2, 32, 0}, 5, 29);
-        compare_pieces((tern_attention_shape){1, 150, 0, 4, 2, 32, 0}, 64, 2);
+        compare_pieces((tern_attention_shape){1, 150, 0, 4, 2, 32, 0, 0}, 1, 1);
+        compare_pieces((tern_attention_shape){1, 80, 0, 6, 6, 64, 0, 0}, 40, 1);
+        compare_pieces((tern_attention_shape){1, 70, 0, 8, 1, 10, 0, 0}, 3, 1);
+        compare_pieces((tern_attention_shape){1, 150, 0, 4, 2, 32, 0, 0}, 5, 29);
+        compare_pieces((tern_attention_shape){1, 150, 0, 4, 2, 32, 0, 0}, 64, 2);
     }
 }
 
 Test(attention, a_sequence_does_not_know_its_batch)
 {
     use_best_level();
-    problem p = problem_new((tern_attention_shape){3, 70, 0, 4, 2, 24, 0});
+    problem p = problem_new((tern_attention_shape){3, 70, 0, 4, 2, 24, 0, 0});
     forward(&p.s, p.q, p.k, p.v, p.o, p.lse);
     tern_attention_shape one = p.s;
     one.batch = 1;
@@ -393,7 +396,7 @@ Test(attention, no_row_reads_a_later_key)
     for (int level = 0; level < TERN_LEVEL_COUNT; level++) {
         if (!use_level(level)) continue;
         for (size_t at = 1; at < 70; at += 4) {
-            problem p = problem_new((tern_attention_shape){1, 70, 0, 2, 2, 16, 0});
+            problem p = problem_new((tern_attention_shape){1, 70, 0, 2, 2, 16, 0, 0});
             float *o = tern_calloc(p.n.q, sizeof *o);
             const size_t before = at * 32;
             forward(&p.s, p.q, p.k, p.v, o, p.lse);
@@ -414,7 +417,7 @@ Test(attention, no_row_reads_a_later_key)
 Test(attention, large_scores_pick_one_key)
 {
     use_best_level();
-    problem p = problem_new((tern_attention_shape){1, 40, 0, 1, 1, 4, 0});
+    problem p = problem_new((tern_attention_shape){1, 40, 0, 1, 1, 4, 0, 0});
     for (size_t i = 0; i < p.n.q; i++) p.q[i] = 1000.0f;
     for (size_t i = 0; i < p.n.kv; i++) p.k[i] = i / 4 == 7 ? 1.0f : -1.0f;
     forward(&p.s, p.q, p.k, p.v, p.o, p.lse);
@@ -428,34 +431,36 @@ Test(attention, large_scores_pick_one_key)
  * maybe in fp16: the same bits as the same numbers in rows. */
 Test(attention, a_cache_is_another_order_of_the_same)
 {
-    for (size_t n = 0; n < 4; n++) {
+    static const size_t queries[] = {1, 3, 69, 135, 3}, past[] = {70, 70, 0, 70, 62};
+    for (size_t n = 0; n < 5;
+         n++) { /* the last: three rows across the end of a panel */
         const tern_attention_shape rows = {.batch = 1,
-                                           .queries = n == 0 ? 1 : 3 + 66 * (n - 1),
-                                           .past = n == 2 ? 0 : 70,
+                                           .queries = queries[n],
+                                           .past = past[n],
                                            .heads = 6,
                                            .kv_heads = 3,
                                            .head_dim = n == 3 ? 33 : 32};
         tern_attention_shape cached = rows;
         const size_t K = rows.past + rows.queries, D = rows.head_dim,
                      KV = rows.kv_heads;
-        cached.capacity = (K + 5 + 63) / 64 * 64;
-        const size_t cells = KV * cached.capacity * D, width = rows.heads * D;
+        /* Heads side by side, keys and values in turns, and a gap behind each panel. */
+        cached.head = 2 * 64 * D;
+        cached.panel = KV * cached.head + 48;
+        const size_t panels = (K + 5 + 63) / 64, cells = panels * cached.panel;
+        const size_t width = rows.heads * D;
         float *q = random_floats(1, rows.queries * width);
         float *k = random_floats(2, K * KV * D), *v = random_floats(3, K * KV * D);
         tern_round_half(k, K * KV * D, k);
         tern_round_half(v, K * KV * D, v);
-        float *ck = tern_calloc(cells, sizeof *ck),
-              *cv = tern_calloc(cells, sizeof *cv);
-        uint16_t *hk = tern_calloc(cells, sizeof *hk),
-                 *hv = tern_calloc(cells, sizeof *hv);
+        float *ck = tern_calloc(cells, sizeof *ck), *cv = ck + 64 * D;
+        uint16_t *hk = tern_calloc(cells, sizeof *hk), *hv = hk + 64 * D;
         fill_floats(ck, cells, NAN); /* the room behind is not looked at */
-        fill_floats(cv, cells, NAN);
         for (size_t j = 0; j < K; j++)
             for (size_t g = 0; g < KV; g++)
                 for (size_t d = 0; d < D; d++) {
                     const size_t from = (j * KV + g) * D + d;
-                    const size_t head = g * cached.capacity * D, to = head + j * D + d;
-                    const size_t key = head + j / 64 * 64 * D + d * 64 + j % 64;
+                    const size_t at = g * cached.head + j / 64 * cached.panel;
+                    const size_t key = at + d * 64 + j % 64, to = at + j % 64 * D + d;
                     ck[key] = k[from];
                     cv[to] = v[from];
                     hk[key] = tern_half_from_float(k[from]);
@@ -474,7 +479,7 @@ Test(attention, a_cache_is_another_order_of_the_same)
             cr_expect(eq(sz, first_difference(want, got, all), all), "fp16, %zu", n);
             tern_free(scratch);
         }
-        tern_free(q), tern_free(k), tern_free(v), tern_free(ck), tern_free(cv);
-        tern_free(hk), tern_free(hv), tern_free(want), tern_free(got);
+        tern_free(q), tern_free(k), tern_free(v), tern_free(ck);
+        tern_free(hk), tern_free(want), tern_free(got);
     }
 }
