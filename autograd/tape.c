@@ -598,11 +598,6 @@ void tern_tape_set_turn(tern_tape *t, const tern_turn *before, tern_turn *own)
     t->own = own;
 }
 
-void tern_turn_end(tern_turn *own)
-{
-    atomic_store_explicit(&own->done, INT64_MAX, memory_order_release);
-}
-
 static bool adds_to_param(const tern_node *n)
 {
     for (unsigned i = 0; i < TERN_NODE_INPUTS; i++)
@@ -610,14 +605,20 @@ static bool adds_to_param(const tern_node *n)
     return false;
 }
 
-/* The other tape is at most a node behind where this one has its own thread; it may not
- * have, on a busy machine. */
+/* Once they are in step the other tape is a node ahead, and nobody waits long; but on a
+ * busy machine its thread may not be running. */
 static void wait_for(const tern_turn *before, int64_t node)
 {
     enum { SPINS = 2000 };
     for (int i = 0; atomic_load_explicit(&before->done, memory_order_acquire) <= node;
          i++)
         if (i >= SPINS) sched_yield();
+}
+
+void tern_turn_end(const tern_turn *before, tern_turn *own)
+{
+    if (before) wait_for(before, INT64_MAX - 1);
+    atomic_store_explicit(&own->done, INT64_MAX, memory_order_release);
 }
 
 /* Once this tape may add to the gradients of parameters. */

@@ -132,8 +132,9 @@ typedef struct tern_turn {
 
 /* Until the next reset: wait for `before` (NULL: for nobody), count in `own`. */
 void tern_tape_set_turn(tern_tape *t, const tern_turn *before, tern_turn *own);
-/* Nobody needs to wait for this tape any more: after its walk, or its failure. */
-void tern_turn_end(tern_turn *own);
+/* After the walk, or a failure: wait until `before` (or NULL) has come to its end, then
+ * nobody needs to wait for this tape any more. */
+void tern_turn_end(const tern_turn *before, tern_turn *own);
 
 tern_status tern_tape_status(const tern_tape *t);
 const char *tern_tape_message(const tern_tape *t);

@@ -225,7 +225,7 @@ static tern_status keep_chat_template(const options *o, source *from)
         return TERN_OK;
     }
     from->chat = text != NULL;
-    s = tern_chat_template_keep(o->out, text);
+    s = tern_chat_template_keep(o->out, text, NULL);
     free(text);
     return s;
 }
@@ -338,17 +338,16 @@ int tern_cmd_import(int argc, char **argv)
         .args_doc = "MODEL",
         .children = children,
         .doc =
-            "Make a run of weights trained elsewhere: a Hugging Face checkpoint, "
-            "which is "
-            "a directory with config.json, model.safetensors (or shards) and "
+            "Make a run of weights trained elsewhere: a Hugging Face checkpoint, which "
+            "is a directory with config.json, model.safetensors (or shards) and "
             "tokenizer.json; a GGUF file of arch llama or bitnet; or a file of "
-            "llama2.c, "
-            "version 0 or 1."
+            "llama2.c, version 0 or 1."
             "\vLLaMA and its like, and BitNet, in F32, F16, BF16 or packed. What "
             "tern's graph does not have (biases, sliding windows, positions scaled by "
-            "other rules than linear and llama3, ...) is refused by name. `tern train "
-            "--init` goes on from the run, `tern eval` "
-            "measures it, `tern export` writes it as GGUF.\n\nExamples:\n"
+            "other rules than linear and llama3, ...) is refused by name. A chat "
+            "template becomes chat_template.jinja in the run. `tern train --init` goes "
+            "on from the run, `tern eval` measures it, `tern export` writes it as "
+            "GGUF.\n\nExamples:\n"
             "  tern import SmolLM-135M -o runs/smol --quant ternary\n"
             "  tern train --init runs/smol --data book.txt --out runs/smol-1bit "
             "--set optim.lr=1e-4\n"

@@ -211,14 +211,14 @@ static void print_start(const tern_trainer *t, const tern_dataset *data,
 /* --- the command --- */
 
 /* The chat template comes along; weights are weights without one. */
-static tern_status take_chat_template(const char *from, const char *to)
+static tern_status take_chat_template(const char *from, tern_run_start *to)
 {
     char *chat;
     if (tern_chat_template_of_run(from, &chat) != TERN_OK) {
-        tern_warn("%s; %s gets no chat template", tern_error_message(), to);
+        tern_warn("%s; %s gets no chat template", tern_error_message(), to->dir);
         return TERN_OK;
     }
-    const tern_status s = tern_chat_template_keep(to, chat);
+    const tern_status s = tern_chat_template_keep(to->dir, chat, to->template);
     free(chat);
     return s;
 }
@@ -236,9 +236,9 @@ static tern_status start_run(const options *o, tern_dataset **data, tern_trainer
         TERN_TRY(tern_config_load(o->config, o->sets, o->set_count, &config));
     tern_status s =
         tern_run_start_begin(&start, o->out, o->data, where, init, &config, data);
+    if (s == TERN_OK && init) s = take_chat_template(o->init, &start);
     if (s == TERN_OK)
         s = tern_trainer_new_locked(&config, *data, o->out, dup(start.lock), init, t);
-    if (s == TERN_OK && init) s = take_chat_template(o->init, o->out);
     tern_run_start_end(&start, s == TERN_OK);
     tern_checkpoint_close(init);
     return s;

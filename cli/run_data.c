@@ -127,6 +127,7 @@ void tern_run_start_end(tern_run_start *r, bool there_is_a_run)
                       tern_file_exists(path);
     if (!there_is_a_run && r->lock >= 0) {
         if (*r->made) (void)unlink(r->made);
+        if (*r->template) (void)unlink(r->template);
         if (tern_path_join(path, r->dir, "checkpoints") == TERN_OK) (void)rmdir(path);
     }
     if (!there_is_a_run && r->made_dir) (void)rmdir(r->dir); /* if it is empty */

@@ -17,7 +17,8 @@ typedef struct tern_run_start {
     const char *dir; /* borrowed */
     int lock;        /* of the directory; -1: not taken */
     bool made_dir;
-    char made[TERN_PATH_MAX]; /* data.h5 or data.path; "": neither */
+    char made[TERN_PATH_MAX];     /* data.h5 or data.path; "": neither */
+    char template[TERN_PATH_MAX]; /* chat_template.jinja, if it was put there; or "" */
 } tern_run_start;
 
 /* For a new run: open `data`, or make a dataset in the run if it is a text; resolve

@@ -1,10 +1,10 @@
 /* waiting.h - how the threads of a step wait for each other.
  *
- * A step meets hundreds of times. libgomp lets a thread that waits spin for
- * milliseconds, which is fastest if each has a core to itself. But Linux may put both
- * on one core, above all when anything else runs: then the one that spins keeps the one
- * it waits for from running, and a step takes ten to a hundred times as long
- * (docs/performance.md). Two things keep the pace:
+ * A token meets hundreds of times, and so does a step of a single pass. libgomp lets a
+ * thread that waits spin for milliseconds, which is fastest if each has a core to
+ * itself. But Linux may put both on one core, above all when anything else runs: then
+ * the one that spins keeps the one it waits for from running, and a step takes ten to a
+ * hundred times as long (docs/performance.md). Two things keep the pace:
  *
  *  - where there are as many threads as CPUs, each is bound to one: a thread that spins
  *    then never stands in the way of another;

@@ -48,10 +48,9 @@ tern_status tern_hf_write_configs(const char *dir, const tern_spec *s,
  */
 tern_status tern_hf_read_config(const char *dir, tern_hf_config *out);
 
-/* The chat template: dir/chat_template.jinja, or else what dir/tokenizer_config.json
- * says ("default", if it has several), its bytes as they
- * are, for free(); NULL where there is none. `path`: out, the file that was looked at.
- */
+/* The chat template, its bytes as they are, for free(): dir/chat_template.jinja, or
+ * else what dir/tokenizer_config.json says ("default", if it has several); NULL where
+ * there is none. `path`: out, the file that was looked at. */
 tern_status tern_hf_read_chat_template(const char *dir, char path[TERN_PATH_MAX],
                                        char **out, size_t *bytes);
 

@@ -311,11 +311,12 @@ tern_status tern_hf_read_config(const char *dir, tern_hf_config *out)
  * unless it is told another. */
 static const char *find_template(const json_t *v)
 {
-    size_t i;
-    const json_t *one;
     if (json_is_string(v)) return json_string_value(v);
-    json_array_foreach(v, i, one) if (strcmp(get_text(one, "name", ""), "default") ==
-                                      0) return get_text(one, "template", NULL);
+    for (size_t i = 0; i < json_array_size(v); i++) {
+        const json_t *one = json_array_get(v, i);
+        if (strcmp(get_text(one, "name", ""), "default") == 0)
+            return get_text(one, "template", NULL);
+    }
     return NULL;
 }
 

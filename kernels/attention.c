@@ -176,18 +176,19 @@ static void tile_scores(const tile *t, const forward_scratch *w)
             const size_t rows = min_size(stripe, t->rows - r);
             const size_t seen = t->limit + t->slope * (r + rows - 1);
             if (seen <= j) continue;
-            f->chain(&(tern_chain){.a = w->q + r * t->dim,
-                                   .a_row = t->dim,
-                                   .a_col = 1,
-                                   .b = panel,
-                                   .b16 = t->k16 ? t->k16 + j / TILE * t->panel : NULL,
-                                   .b_row = TILE,
-                                   .ahead = in_place(t) ? t->panel : 0,
-                                   .c = w->scores + r * w->keys + j,
-                                   .c_row = w->keys,
-                                   .m = rows,
-                                   .n = round16(min_size(keys, seen - j)),
-                                   .k = t->dim});
+            f->chain(
+                &(tern_chain){.a = w->q + r * t->dim,
+                              .a_row = t->dim,
+                              .a_col = 1,
+                              .b = panel,
+                              .b16 = t->k16 ? t->k16 + j / TILE * t->panel : NULL,
+                              .b_row = TILE,
+                              .ahead = in_place(t) && j + TILE < total ? t->panel : 0,
+                              .c = w->scores + r * w->keys + j,
+                              .c_row = w->keys,
+                              .m = rows,
+                              .n = round16(min_size(keys, seen - j)),
+                              .k = t->dim});
         }
     }
 }
@@ -219,23 +220,25 @@ static void tile_values(const tile *t, const forward_scratch *w, size_t first,
      * fp16 is widened once for many rows. */
     const bool often = t->v ? most <= TILE && t->rows >= 8 : t->rows > FEW;
     const bool copy = often || (t->panel && first % TILE + most > TILE);
+    const bool more = first + TILE < t->limit;
     if (copy) copy_values(t, first, most, w->panel);
-    tern_float_active->chain(&(tern_chain){.a = w->scores + first,
-                                           .a_row = w->keys,
-                                           .a_col = 1,
-                                           .b = copy   ? w->panel
-                                                : t->v ? t->v + at
-                                                       : NULL,
-                                           .b16 = copy || t->v ? NULL : t->v16 + at,
-                                           .b_row = copy ? t->dim : t->kv_row,
-                                           .ahead = in_place(t) && !copy ? t->panel : 0,
-                                           .c = t->o,
-                                           .c_row = t->q_row,
-                                           .m = t->rows,
-                                           .n = t->dim,
-                                           .k = keys,
-                                           .slope = slope,
-                                           .add = first > 0});
+    tern_float_active->chain(
+        &(tern_chain){.a = w->scores + first,
+                      .a_row = w->keys,
+                      .a_col = 1,
+                      .b = copy   ? w->panel
+                           : t->v ? t->v + at
+                                  : NULL,
+                      .b16 = copy || t->v ? NULL : t->v16 + at,
+                      .b_row = copy ? t->dim : t->kv_row,
+                      .ahead = more && in_place(t) && !copy ? t->panel : 0,
+                      .c = t->o,
+                      .c_row = t->q_row,
+                      .m = t->rows,
+                      .n = t->dim,
+                      .k = keys,
+                      .slope = slope,
+                      .add = first > 0});
 }
 
 static void tile_forward(const tile *t, const forward_scratch *w)

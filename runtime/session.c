@@ -284,7 +284,7 @@ void tern_cache_put(const tern_session *s, int64_t layer, int64_t head,
     const size_t at =
         j / TERN_KEY_PANEL * tern_cache_panel(s) + tern_cache_at(s, layer, head);
     const size_t key = at + j % TERN_KEY_PANEL;
-    const size_t value = at + tern_cache_half(s) + j % TERN_KEY_PANEL * n;
+    const size_t value = at + tern_cache_side(s) + j % TERN_KEY_PANEL * n;
     if (s->half_cache) {
         put_half_key(k, n, (uint16_t *)s->cache + key);
         tern_narrow_row(v, n, (uint16_t *)s->cache + value);
@@ -311,7 +311,7 @@ static void attend(const tern_session *s, int64_t layer, int64_t n)
 {
     const tern_spec *m = &s->model->spec;
     const tern_layer *w = &s->model->layers[layer];
-    const size_t at = tern_cache_at(s, layer, 0), to_values = tern_cache_half(s);
+    const size_t at = tern_cache_at(s, layer, 0), to_values = tern_cache_side(s);
     const float *keys = (const float *)s->cache + at;
     const uint16_t *half_keys = (const uint16_t *)s->cache + at;
 

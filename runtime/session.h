@@ -63,7 +63,7 @@ struct tern_session {
 tern_status tern_session_want_attention(tern_session *s, int64_t past, int64_t rows);
 
 /* In elements: keys (or values) of 64 positions of a head; of all heads and layers. */
-static inline size_t tern_cache_half(const tern_session *s)
+static inline size_t tern_cache_side(const tern_session *s)
 {
     return (size_t)(TERN_KEY_PANEL * s->model->spec.head_dim);
 }
@@ -71,13 +71,13 @@ static inline size_t tern_cache_half(const tern_session *s)
 static inline size_t tern_cache_panel(const tern_session *s)
 {
     const tern_spec *m = &s->model->spec;
-    return (size_t)(m->layers * m->kv_heads) * 2 * tern_cache_half(s);
+    return (size_t)(m->layers * m->kv_heads) * 2 * tern_cache_side(s);
 }
 
 /* Where the keys of a head of a layer begin; its values are behind the first 64. */
 static inline size_t tern_cache_at(const tern_session *s, int64_t layer, int64_t head)
 {
-    return (size_t)(layer * s->model->spec.kv_heads + head) * 2 * tern_cache_half(s);
+    return (size_t)(layer * s->model->spec.kv_heads + head) * 2 * tern_cache_side(s);
 }
 
 /* The keys and values of a sequence as attention.h wants to know them: `rows` queries
@@ -93,7 +93,7 @@ static inline tern_attention_shape tern_cache_shape(const tern_session *s, int64
                                   .kv_heads = (size_t)m->kv_heads,
                                   .head_dim = (size_t)m->head_dim,
                                   .panel = tern_cache_panel(s),
-                                  .head = 2 * tern_cache_half(s)};
+                                  .head = 2 * tern_cache_side(s)};
 }
 
 /* session.c: a key and a value (D) into the cache. */

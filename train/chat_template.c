@@ -48,9 +48,11 @@ tern_status tern_chat_template_of_run(const char *run, char **out)
     return tern_file_exists(path) ? tern_chat_template_load(path, out) : TERN_OK;
 }
 
-tern_status tern_chat_template_keep(const char *dir, const char *text)
+tern_status tern_chat_template_keep(const char *dir, const char *text, char *path)
 {
-    char path[TERN_PATH_MAX];
+    char own[TERN_PATH_MAX];
+    if (!path) path = own;
+    *path = '\0';
     if (!text) return TERN_OK;
     TERN_TRY(tern_path_join(path, dir, FILE_NAME));
     return tern_file_write(path, text, strlen(text));

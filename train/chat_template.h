@@ -23,7 +23,8 @@ tern_status tern_chat_template_load(const char *path, char **out);
  * none. */
 tern_status tern_chat_template_of_run(const char *run, char **out);
 
-/* Write it into the run at `dir`; NULL: nothing. */
-tern_status tern_chat_template_keep(const char *dir, const char *text);
+/* Write it into the run at `dir`; NULL: nothing. path: out (TERN_PATH_MAX), the file,
+ * "" if there is none; or NULL. */
+tern_status tern_chat_template_keep(const char *dir, const char *text, char *path);
 
 #endif /* TERN_TRAIN_CHAT_TEMPLATE_H */

@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "kernels/cpu.h"
+#include "kernels/gemm.h"
 
 enum {
     PASS_TOKENS = 512,  /* measured: 1024 is alike, 4096 is slower */
@@ -41,7 +42,7 @@ int64_t tern_batch_passes(const tern_config *c)
     if (batch * context < LEAST_TOKENS || batch == 1) return 1;
     const int64_t most = context < PASS_TOKENS ? PASS_TOKENS / context : 1;
     const int64_t passes = (batch + most - 1) / most;
-    /* Two threads, or four, get equal shares. */
+    /* Two threads get equal shares. */
     return passes + (passes % 2 && passes < batch);
 }
 
@@ -85,17 +86,27 @@ static tern_status split_lookups(const tern_gradients *g)
     return TERN_OK;
 }
 
+/* As many as have something to do; with many more threads than passes one, whose
+ * operations are spread over all of them. */
+static size_t choose_lanes(size_t passes)
+{
+    enum { FAR_MORE = 4 };
+    const size_t threads = (size_t)tern_threads();
+    if (threads >= FAR_MORE * passes) return 1;
+    return passes < threads ? passes : threads;
+}
+
 tern_status tern_gradients_new(const tern_config *c, tern_model *m,
                                tern_gradients **out)
 {
     tern_gradients *g = calloc(1, sizeof *g);
     if (!g) return tern_fail(TERN_EMEM, "out of memory for a tape");
-    const size_t threads = (size_t)tern_threads();
     g->config = c;
     g->model = m;
     g->passes = tern_batch_passes(c);
-    g->lane_count = (size_t)g->passes < threads ? (size_t)g->passes : threads;
-    tern_status s = allocate(g);
+    g->lane_count = choose_lanes((size_t)g->passes);
+    tern_status s = tern_blas_init(); /* before there are several threads */
+    if (s == TERN_OK) s = allocate(g);
     if (s == TERN_OK) s = split_lookups(g);
     if (s == TERN_OK)
         *out = g;
@@ -171,20 +182,27 @@ static tern_status run_pass(const batch *b, lane *l, int64_t i)
     return s;
 }
 
+/* The next pass, which must then be run; as many as there are, or more, to stop. */
+static int64_t take_pass(batch *b)
+{
+    int64_t i;
+    bool stop;
+#pragma omp atomic read
+    stop = b->failed;
+    if (stop) return b->g->passes;
+#pragma omp atomic capture
+    i = b->next++;
+    return i;
+}
+
 /* One pass after the other, until there is none. Whoever waits for a pass finds that it
- * is done or at work: they are taken in order. */
+ * is done or at work: they are taken in order, and all that are taken are run. */
 static void run_lane(batch *b, lane *l)
 {
-    for (;;) {
-        int64_t i;
-        bool stop;
-#pragma omp atomic capture
-        i = b->next++;
-#pragma omp atomic read
-        stop = b->failed;
-        if (stop || i >= b->g->passes) return;
+    const tern_gradients *g = b->g;
+    for (int64_t i; (i = take_pass(b)) < g->passes;) {
         const tern_status s = run_pass(b, l, i);
-        tern_turn_end(&b->g->turns[i]);
+        tern_turn_end(i > 0 ? &g->turns[i - 1] : NULL, &g->turns[i]);
         if (s == TERN_OK) continue;
         l->failed = i;
 #pragma omp atomic write
@@ -205,7 +223,7 @@ static tern_status prepare(tern_gradients *g)
     }
     if (g->config->backward != TERN_BACKWARD_INT8) return TERN_OK;
     for (size_t i = 0; i < list->count; i++)
-        if (list->items[i]->form == TERN_FORM_TERNARY &&
+        if (list->items[i]->form == TERN_FORM_TERNARY && !list->items[i]->image &&
             !tern_param_transposed(list->items[i]))
             return TERN_EMEM;
     return TERN_OK;
@@ -233,12 +251,14 @@ tern_status tern_gradients_batch(tern_gradients *g, uint64_t index,
     if (g->lane_count == 1) {
         run_lane(&b, &g->lanes[0]);
     } else {
-#pragma omp parallel num_threads((int)g->lane_count)
-        run_lane(&b, &g->lanes[omp_get_thread_num()]);
+        /* All threads, though some may find nothing to do: OpenMP would end them. */
+#pragma omp parallel num_threads(tern_threads())
+        if ((size_t)omp_get_thread_num() < g->lane_count)
+            run_lane(&b, &g->lanes[omp_get_thread_num()]);
     }
-    TERN_TRY(outcome(g));
     const tern_params *list = tern_model_params(g->model);
     for (size_t i = 0; i < list->count; i++) tern_param_join_lookup(list->items[i]);
+    TERN_TRY(outcome(g));
     *loss = 0.0;
     for (int64_t i = 0; i < g->passes; i++) *loss += g->loss[i];
     for (size_t i = 0; i < g->lane_count && seconds; i++) {

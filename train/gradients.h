@@ -13,8 +13,8 @@
  *     thread 1   | pass 1 forward   | backward    | pass 3 forward | backward    |
  *
  * So the gradient is the batch's, but for rounding, and its bits are a function of the
- * config alone: never of the threads. A batch of a single pass is spread over the
- * threads inside its operations. */
+ * config alone: never of the threads. A batch of one pass, or of few where there are
+ * many threads, is spread over them inside its operations. */
 #ifndef TERN_TRAIN_GRADIENTS_H
 #define TERN_TRAIN_GRADIENTS_H
 
@@ -32,7 +32,8 @@ typedef struct tern_pass_seconds {
 int64_t tern_batch_passes(const tern_config *c);
 
 /* For batches of `c` through `m`, both borrowed, with as many tapes as threads have use
- * for. TERN_EMEM. tern_gradients_free() (NULL is fine). */
+ * for. TERN_EMEM, or what tern_blas_init() returns. tern_gradients_free() (NULL is
+ * fine). */
 tern_status tern_gradients_new(const tern_config *c, tern_model *m,
                                tern_gradients **out);
 void tern_gradients_free(tern_gradients *g);

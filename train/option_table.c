@@ -76,7 +76,7 @@ static const tern_option table[] = {
      "batches whose gradients are averaged into one step"},
     {"train", "micro_batch", TERN_OPT_INT, AT(micro_batch), 0, 1 << 16, 0, NULL, "0",
      "sequences that go through the model in one pass, by one thread, whose memory it "
-     "takes; 0: as many as make 512 tokens, in an even number of passes"},
+     "takes; 0: as many as make 512 tokens or a few less"},
     {"train", "seed", TERN_OPT_SEED, AT(seed), 0, 9007199254740992.0, 0, NULL, "1337",
      "decides initial weights, order of the data, dropout"},
     {"train", "backward", TERN_OPT_CHOICE, AT(backward), 0, 0, 0, "float32 int16 int8",

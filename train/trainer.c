@@ -253,10 +253,10 @@ static tern_status gradients(tern_trainer *t, double *loss)
         double mean;
         const tern_status s = tern_gradients_batch(t->gradients, index, t->inputs,
                                                    t->targets, &mean, NULL);
-        sum += mean;
         if (s != TERN_OK)
             return tern_fail(s, "step %" PRId64 ": %s", t->state.step + 1,
                              tern_error_message());
+        sum += mean;
     }
     *loss = sum / (double)c->accumulate;
     return TERN_OK;
