@@ -158,6 +158,15 @@ static inline hid_t h5_text_type(void)
     return t;
 }
 
+/* Whether it has one element: what is read has room for no more. */
+static inline bool h5_is_single(hid_t attribute)
+{
+    const hid_t space = H5Aget_space(attribute);
+    const hssize_t n = H5Sget_simple_extent_npoints(space);
+    H5Sclose(space);
+    return n == 1;
+}
+
 /* The text of an attribute with a piece of it replaced; all of it, if it is none. */
 static inline void h5_edit_text(hid_t file, const char *key, h5_input *in)
 {
@@ -165,7 +174,7 @@ static inline void h5_edit_text(hid_t file, const char *key, h5_input *in)
     const hid_t a =
         H5Aexists(file, key) > 0 ? H5Aopen(file, key, H5P_DEFAULT) : H5I_INVALID_HID;
     char *old = NULL;
-    if (a >= 0) H5Aread(a, type, &old);
+    if (a >= 0 && h5_is_single(a)) H5Aread(a, type, &old);
     if (a >= 0) H5Aclose(a);
     const size_t have = old ? strlen(old) : 0, from = h5_take(in, 2) % (have + 1);
     size_t cut = h5_take(in, 2) % (have - from + 1);
