@@ -122,8 +122,7 @@ void tern_tape_set_clock(tern_tape *t, tern_tape_clock *c);
  * sums have the order of the tapes, and the bits of one walk after the other.
  *
  *     tape 0   | head | down | up | ...
- *     tape 1          | head | down | up | ...      waits once, then is behind by a
- * node
+ *     tape 1          | head | down | up | ...   waits once, then is a node behind
  *
  * A parameter must stand at one node only (but see tern_param's lookup). */
 typedef struct tern_turn {

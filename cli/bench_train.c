@@ -276,7 +276,6 @@ int tern_bench_train(int argc, char **argv)
     if (!o.sets) return TERN_EXIT_FAILED;
     argp_parse(&argp, argc, argv, 0, NULL, &o);
     tern_status s = tern_common_apply(&o.common);
-    if (s == TERN_OK) s = tern_blas_init();
     if (s == TERN_OK) s = bench_init(&b, &o);
     if (s == TERN_OK) s = measure(&b, &o);
     if (s == TERN_OK) report(&b, &o);

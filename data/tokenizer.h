@@ -158,9 +158,8 @@ bool tern_tokenizer_is_special(const tern_tokenizer *t, int32_t id);
 /* The id of the end of a document ("<|endoftext|>" or its relatives); -1 if none. */
 int32_t tern_tokenizer_eos(const tern_tokenizer *t);
 /* Does a model that gives this id say that it is done: the end of a document, of a turn
- * of a conversation ("<|im_end|>", "<|eot_id|>", ...), or the beginning of the next
- * text?
- */
+ * of a conversation ("<|im_end|>", "<|eot_id|>", ...), or the beginning of the
+ * next text? */
 bool tern_tokenizer_ends(const tern_tokenizer *t, int32_t id);
 /* The id that a text begins with when a model of this tokenizer reads it; -1 if there
  * is none. Encoding does not add it. */

@@ -193,15 +193,19 @@ static void tile_scores(const tile *t, const forward_scratch *w)
     }
 }
 
+/* Where the value of key j lies. */
+static size_t value_at(const tile *t, size_t j)
+{
+    if (!t->panel) return j * t->kv_row;
+    return j / TILE * t->panel + j % TILE * t->kv_row;
+}
+
 /* Values [first, first + rows), TILE at most, side by side: of a cache from one panel
  * or two. */
 static void copy_values(const tile *t, size_t first, size_t rows, float *y)
 {
-    size_t at = first * t->kv_row, here = rows;
-    if (t->panel) {
-        at = first / TILE * t->panel + first % TILE * t->kv_row;
-        here = min_size(rows, TILE - first % TILE);
-    }
+    const size_t at = value_at(t, first);
+    const size_t here = t->panel ? min_size(rows, TILE - first % TILE) : rows;
     if (t->v)
         copy_rows(t->v + at, t->kv_row, here, t->dim, y);
     else
@@ -214,8 +218,7 @@ static void tile_values(const tile *t, const forward_scratch *w, size_t first,
                         size_t keys, size_t slope)
 {
     const size_t most = keys + slope * (t->rows - 1);
-    const size_t at = t->panel ? first / TILE * t->panel + first % TILE * t->kv_row
-                               : first * t->kv_row;
+    const size_t at = value_at(t, first);
     /* Rows that lie far apart fall on the same cache lines: worth a copy if read often.
      * fp16 is widened once for many rows. */
     const bool often = t->v ? most <= TILE && t->rows >= 8 : t->rows > FEW;

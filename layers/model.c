@@ -99,6 +99,11 @@ tern_params *tern_model_params(tern_model *m)
     return &m->params;
 }
 
+tern_param *tern_model_shared_table(tern_model *m)
+{
+    return m->head == m->embed ? m->embed : NULL;
+}
+
 /* Matrices are numbered alone, without the norms: both archs, tied or not, ternary or
  * float, start from the same weights for the same seed. */
 static void init_block(tern_block *b, float std, float out_std, uint64_t seed,

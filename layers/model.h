@@ -41,6 +41,8 @@ tern_status tern_model_init(tern_model *m, float std, uint64_t seed);
 
 const tern_spec *tern_model_spec(const tern_model *m);
 tern_params *tern_model_params(tern_model *m);
+/* The table that is embedding and head at once; NULL where the head is its own. */
+tern_param *tern_model_shared_table(tern_model *m);
 
 /* tern_model_logits() - ids (batch * time), borrowed until backward -> (batch * time,
  * V). dropout: probability after embedding, attention output and MLP output, when

@@ -161,8 +161,8 @@ static void attend(const decoding *d, const tern_team *t, int64_t layer)
     float *scratch = attention_scratch(d, t);
     for (int64_t i = 0; i < d->n; i++) {
         const tern_session *from = d->rows[i].session;
-        const size_t at = tern_cache_at(from, layer, 0),
-                     to_values = tern_cache_side(from);
+        const size_t at = tern_cache_at(from, layer, 0);
+        const size_t to_values = tern_cache_side(from);
         const float *keys = (const float *)from->cache + at;
         const uint16_t *half_keys = (const uint16_t *)from->cache + at;
         const float *q = s->q + (size_t)i * Q;

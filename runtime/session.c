@@ -147,8 +147,7 @@ tern_status tern_session_new(const tern_runtime *m, int64_t context, tern_sessio
     }
     lay_out(s, s->memory);
     /* Whatever the system makes of it. */
-    (void)madvise(s->memory, (size_t)((char *)s->cos - (char *)s->memory),
-                  MADV_HUGEPAGE);
+    (void)madvise(s->cache, (size_t)((char *)s->cos - (char *)s->cache), MADV_HUGEPAGE);
     tern_status status = tern_session_want_attention(s, s->context - s->rows, s->rows);
     if (status == TERN_OK) status = tern_session_want_attention(s, s->context - 1, 1);
     if (status != TERN_OK) {

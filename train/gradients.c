@@ -26,6 +26,7 @@ typedef struct lane {
 struct tern_gradients {
     const tern_config *config;
     tern_model *model;
+    tern_param *table; /* whose lookups may have a gradient of their own; or NULL */
     size_t lane_count;
     lane *lanes;
     int64_t passes;
@@ -72,18 +73,18 @@ static tern_status allocate(tern_gradients *g)
         tern_tape_set_backward(t, g->config->backward);
         tern_tape_set_recompute(t, g->config->recompute);
     }
-    return good ? TERN_OK : tern_fail(TERN_EMEM, "out of memory for a tape");
+    return good ? TERN_OK
+                : tern_fail(TERN_EMEM,
+                            "out of memory for %zu threads; set "
+                            "train.micro_batch to 1, or use fewer",
+                            g->lane_count);
 }
 
 /* A table that is the head, too, stands at two nodes. */
-static tern_status split_lookups(const tern_gradients *g)
+static tern_status split_table(tern_gradients *g)
 {
-    const tern_params *list = tern_model_params(g->model);
-    if (g->passes == 1 || !tern_model_spec(g->model)->tied) return TERN_OK;
-    for (size_t i = 0; i < list->count; i++)
-        if (strcmp(list->items[i]->name, "embed.weight") == 0)
-            return tern_param_split_lookup(list->items[i]);
-    return TERN_OK;
+    g->table = tern_model_shared_table(g->model);
+    return g->table && g->passes > 1 ? tern_param_split_lookup(g->table) : TERN_OK;
 }
 
 /* As many as have something to do; with many more threads than passes one, whose
@@ -100,14 +101,14 @@ tern_status tern_gradients_new(const tern_config *c, tern_model *m,
                                tern_gradients **out)
 {
     tern_gradients *g = calloc(1, sizeof *g);
-    if (!g) return tern_fail(TERN_EMEM, "out of memory for a tape");
+    if (!g) return tern_fail(TERN_EMEM, "out of memory");
     g->config = c;
     g->model = m;
     g->passes = tern_batch_passes(c);
     g->lane_count = choose_lanes((size_t)g->passes);
     tern_status s = tern_blas_init(); /* before there are several threads */
     if (s == TERN_OK) s = allocate(g);
-    if (s == TERN_OK) s = split_lookups(g);
+    if (s == TERN_OK) s = split_table(g);
     if (s == TERN_OK)
         *out = g;
     else
@@ -256,8 +257,7 @@ tern_status tern_gradients_batch(tern_gradients *g, uint64_t index,
         if ((size_t)omp_get_thread_num() < g->lane_count)
             run_lane(&b, &g->lanes[omp_get_thread_num()]);
     }
-    const tern_params *list = tern_model_params(g->model);
-    for (size_t i = 0; i < list->count; i++) tern_param_join_lookup(list->items[i]);
+    if (g->table) tern_param_join_lookup(g->table);
     TERN_TRY(outcome(g));
     *loss = 0.0;
     for (int64_t i = 0; i < g->passes; i++) *loss += g->loss[i];

@@ -431,9 +431,9 @@ Test(attention, large_scores_pick_one_key)
  * maybe in fp16: the same bits as the same numbers in rows. */
 Test(attention, a_cache_is_another_order_of_the_same)
 {
+    /* The last: three rows across the end of a panel. */
     static const size_t queries[] = {1, 3, 69, 135, 3}, past[] = {70, 70, 0, 70, 62};
-    for (size_t n = 0; n < 5;
-         n++) { /* the last: three rows across the end of a panel */
+    for (size_t n = 0; n < 5; n++) {
         const tern_attention_shape rows = {.batch = 1,
                                            .queries = queries[n],
                                            .past = past[n],

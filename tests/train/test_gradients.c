@@ -83,6 +83,9 @@ Test(gradients, passes_make_the_batch)
         cr_expect(lt(dbl, norm(parts, whole, n), 2e-4 * norm(whole, NULL, n)));
         free(parts);
     }
+    double *again = gradients(BATCH, &loss); /* what is looked up still arrives */
+    cr_expect(lt(dbl, norm(again, whole, n), 2e-4 * norm(whole, NULL, n)));
+    free(again);
     free(whole);
 }
 
