@@ -36,7 +36,7 @@ typedef struct options {
     const char *model;
     list prompts, generated, threads, batches, depths;
     long repeats;
-    bool half_cache;
+    tern_cache_type cache;
 } options;
 
 static const struct argp_option table[] = {
@@ -87,7 +87,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         o->depths = parse_list(state, "--depth", arg, 0, MOST_IDS);
         return 0;
     case 'c':
-        o->half_cache = tern_arg_cache(state, arg);
+        o->cache = tern_arg_cache(state, arg);
         return 0;
     case 'r':
         o->repeats = tern_arg_int(state, "--repeat", arg, 1, MOST_REPEATS);
@@ -140,25 +140,26 @@ static tern_status want_sessions(bench *b, size_t count)
         tern_session **s = &b->sessions[b->session_count];
         TERN_TRY(tern_session_new(b->model, 0, s));
         b->session_count++;
-        TERN_TRY(tern_session_set_half_cache(*s, b->options->half_cache));
+        TERN_TRY(tern_session_set_cache(*s, b->options->cache));
     }
     return TERN_OK;
 }
 
-static tern_status fill(bench *b, const row *r)
+/* The texts before a test; `again`: the same test has been there before. */
+static tern_status fill(bench *b, const row *r, bool again)
 {
     for (int64_t i = 0; i < r->batch; i++) {
-        tern_session_truncate(b->sessions[i], 0);
-        if (r->depth)
+        tern_session_truncate(b->sessions[i], again ? r->depth : 0);
+        if (r->depth && !again)
             TERN_TRY(tern_session_eval(b->sessions[i], b->ids, r->depth, NULL));
     }
     return TERN_OK;
 }
 
-static tern_status run_once(bench *b, const row *r, double *seconds)
+static tern_status run_once(bench *b, const row *r, bool again, double *seconds)
 {
     int32_t next[MOST_BATCH];
-    TERN_TRY(fill(b, r));
+    TERN_TRY(fill(b, r, again));
     const double began = tern_seconds();
     for (int64_t i = 0; r->prompt && i < r->batch; i++)
         TERN_TRY(tern_session_eval(b->sessions[i], b->ids, r->prompt, b->logits));
@@ -176,9 +177,9 @@ static tern_status measure(bench *b, row *r)
 {
     double ignored;
     TERN_TRY(want_sessions(b, (size_t)r->batch));
-    TERN_TRY(run_once(b, r, &ignored));
+    TERN_TRY(run_once(b, r, false, &ignored));
     for (long i = 0; i < b->options->repeats; i++)
-        TERN_TRY(run_once(b, r, &r->seconds[r->count++]));
+        TERN_TRY(run_once(b, r, true, &r->seconds[r->count++]));
     qsort(r->seconds, r->count, sizeof *r->seconds, by_size);
     return TERN_OK;
 }
@@ -194,10 +195,8 @@ typedef struct figures {
 /* Bytes of keys and values that the steps of a generation read, in the mean. */
 static double cache_bytes(const bench *b, const row *r)
 {
-    const tern_spec *s = tern_runtime_spec(b->model);
     const double mean = (double)r->depth + (double)r->generate / 2.0;
-    const double each = b->options->half_cache ? sizeof(uint16_t) : sizeof(float);
-    return mean * (double)(s->layers * s->kv_heads * s->head_dim) * 2.0 * each;
+    return mean * (double)tern_session_position_bytes(b->sessions[0]);
 }
 
 static figures judge(const bench *b, const row *r)
@@ -225,10 +224,10 @@ static void add_json(bench *b, const row *r, const figures *f)
     json_array_append_new(
         b->rows,
         json_pack("{s:s, s:s, s:i, s:I, s:I, s:f, s:f, s:o, s:f, s:i}", "test", f->test,
-                  "cache", b->options->half_cache ? "f16" : "f32", "threads",
-                  r->threads, "batch", (json_int_t)r->batch, "depth",
-                  (json_int_t)r->depth, "tokens_per_second", f->rate,
-                  "best_tokens_per_second", f->best, "percent_of_bandwidth",
+                  "cache", tern_cache_name(b->options->cache), "threads", r->threads,
+                  "batch", (json_int_t)r->batch, "depth", (json_int_t)r->depth,
+                  "tokens_per_second", f->rate, "best_tokens_per_second", f->best,
+                  "percent_of_bandwidth",
                   r->prompt ? json_null() : tern_json_number(f->bandwidth),
                   "percent_of_integer_peak", f->multiply, "repeats", (int)r->count));
 }
@@ -245,8 +244,7 @@ static void print_head(bench *b)
         tern_human_bytes((int64_t)tern_gguf_bytes(tern_runtime_gguf(b->model)), size),
         tern_human_bytes((int64_t)tern_runtime_token_bytes(b->model), memory));
     printf("tern %s, %s, kernels %s, cache %s\n\n", TERN_VERSION, b->machine.cpu,
-           tern_level_name(tern_kernels_level()),
-           b->options->half_cache ? "f16" : "f32");
+           tern_level_name(tern_kernels_level()), tern_cache_name(b->options->cache));
     puts("| threads | batch |          test |              t/s |     best | % of GB/s "
          "read | % of G int8 madd/s |");
     puts("| ------: | ----: | ------------: | ---------------: | -------: | "

@@ -60,7 +60,7 @@ static const struct argp_option table[] = {
 static void check_exported(struct argp_state *state, const options *o)
 {
     if (!tern_is_gguf(o->model)) {
-        if (o->text.chunk || o->text.activations || o->text.half_cache)
+        if (o->text.chunk || o->text.activations || o->text.cache)
             argp_error(state, "--chunk, --activations and --cache are for GGUF files");
         return;
     }
@@ -98,7 +98,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         o->text.activations = tern_arg_activations(state, arg);
         return 0;
     case KEY_CACHE:
-        o->text.half_cache = tern_arg_cache(state, arg);
+        o->text.cache = tern_arg_cache(state, arg);
         return 0;
     case ARGP_KEY_ARG:
         if (o->model) argp_error(state, "one model only, not \"%s\" as well", arg);

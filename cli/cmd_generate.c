@@ -29,7 +29,7 @@ typedef struct options {
     bool ignore_end, hide_prompt;
     tern_writer_config writer; /* keep -1: the prompt */
     tern_activations activations;
-    bool half_cache;
+    tern_cache_type cache;
     tern_sampler sampler;
 } options;
 
@@ -162,7 +162,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         o->activations = tern_arg_activations(state, arg);
         return 0;
     case KEY_CACHE:
-        o->half_cache = tern_arg_cache(state, arg);
+        o->cache = tern_arg_cache(state, arg);
         return 0;
     case KEY_HIDE_PROMPT:
         o->hide_prompt = true;
@@ -440,7 +440,7 @@ static tern_status generate(const options *o)
     if (s == TERN_OK) s = encode_prompt(o, &p, m, &ids, &count);
     if (s == TERN_OK) s = new_writer(o, m, count, &w);
     if (s == TERN_OK) s = tern_session_set_activations(w.session, o->activations);
-    if (s == TERN_OK) s = tern_session_set_half_cache(w.session, o->half_cache);
+    if (s == TERN_OK) s = tern_session_set_cache(w.session, o->cache);
     if (s == TERN_OK)
         s = fit_prompt(&w.config, tern_session_context(w.session), ids, &count);
     if (s == TERN_OK) s = write_on(o, &p, m, &w, ids, count, &out);

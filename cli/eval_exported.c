@@ -38,7 +38,7 @@ static tern_status scorer_init(scorer *c, const tern_runtime *m,
                          c->stride, c->window);
     TERN_TRY(tern_session_new(m, 0, &c->session));
     TERN_TRY(tern_session_set_activations(c->session, what->activations));
-    TERN_TRY(tern_session_set_half_cache(c->session, what->half_cache));
+    TERN_TRY(tern_session_set_cache(c->session, what->cache));
     c->logits = malloc((size_t)(c->window * c->vocab) * sizeof *c->logits);
     c->losses = malloc((size_t)c->window * sizeof *c->losses);
     c->lse = malloc((size_t)c->window * sizeof *c->lse);

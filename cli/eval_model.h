@@ -27,7 +27,7 @@ typedef struct tern_eval_text {
     /* The rest is for exported models only. */
     int64_t chunk; /* not 0: windows of this many tokens, see score_chunks() */
     tern_activations activations;
-    bool half_cache; /* --cache f16 */
+    tern_cache_type cache; /* --cache */
 } tern_eval_text;
 
 /* A GGUF file, by the runtime. */

@@ -1,8 +1,6 @@
 /* model_file.c - see model_file.h. */
 #include "cli/model_file.h"
 
-#include <string.h>
-
 #include "base/file.h"
 #include "data/text_check.h"
 #include "formats/gguf.h"
@@ -45,9 +43,9 @@ tern_activations tern_arg_activations(struct argp_state *state, const char *arg)
     return (tern_activations)how;
 }
 
-bool tern_arg_cache(struct argp_state *state, const char *arg)
+tern_cache_type tern_arg_cache(struct argp_state *state, const char *arg)
 {
-    if (strcmp(arg, "f32") != 0 && strcmp(arg, "f16") != 0)
-        argp_error(state, "--cache is \"%s\", must be f32 or f16", arg);
-    return strcmp(arg, "f16") == 0;
+    const int type = tern_cache_find(arg);
+    if (type < 0) argp_error(state, "--cache is \"%s\", must be f32, f16 or int8", arg);
+    return (tern_cache_type)type;
 }

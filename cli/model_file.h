@@ -3,7 +3,6 @@
 #define TERN_CLI_MODEL_FILE_H
 
 #include <argp.h>
-#include <stdbool.h>
 
 #include "runtime/runtime.h"
 
@@ -18,11 +17,10 @@ tern_status tern_model_file_open(const char *path, tern_runtime **out);
     "llama.cpp does), none. All but the default are slow"
 tern_activations tern_arg_activations(struct argp_state *state, const char *arg);
 
-/* Option --cache: whether keys and values are kept as fp16. */
+/* Option --cache: in what keys and values are kept. */
 #define TERN_HELP_CACHE                                                                \
-    "Of keys and values: f32 (as in training; the default) or f16 (half of the "       \
-    "memory, "                                                                         \
-    "and faster in a long text)"
-bool tern_arg_cache(struct argp_state *state, const char *arg);
+    "Of keys and values: f32 (as in training; the default), f16 (half of the memory, " \
+    "and faster in a long text) or int8 (a quarter, and faster still)"
+tern_cache_type tern_arg_cache(struct argp_state *state, const char *arg);
 
 #endif /* TERN_CLI_MODEL_FILE_H */

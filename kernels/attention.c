@@ -39,9 +39,8 @@
 #include <omp.h>
 
 #include "base/arena.h"
-#include "kernels/attention.h"
+#include "kernels/attention_tiles.h"
 #include "kernels/float_kernels.h"
-#include "kernels/team.h"
 
 enum {
     TILE = TERN_KEY_PANEL, /* query rows of a tile, keys of a panel */
@@ -64,11 +63,6 @@ static void copy_rows(const float *x, size_t ldx, size_t rows, size_t cols, floa
 {
     for (size_t r = 0; r < rows; r++)
         memcpy(y + r * cols, x + r * ldx, cols * sizeof *y);
-}
-
-static float score_scale(size_t head_dim)
-{
-    return (float)(1.0 / sqrt((double)head_dim));
 }
 
 /* --- forward --- */
@@ -99,15 +93,10 @@ typedef struct forward_scratch {
     size_t floats; /* in all */
 } forward_scratch;
 
-static size_t rows_of_tile(const tern_attention_shape *s)
-{
-    return min_size(TILE, s->queries > 1 ? s->queries : s->heads / s->kv_heads);
-}
-
 /* The layout of the scratch at `base`; only its size if base is NULL. */
 static forward_scratch forward_layout(const tern_attention_shape *s, float *base)
 {
-    const size_t rows = rows_of_tile(s), keys = round16(s->past + s->queries);
+    const size_t rows = tern_tile_rows(s), keys = round16(s->past + s->queries);
     const size_t q = round16(rows * s->head_dim), panel = s->head_dim * TILE;
     return (forward_scratch){.q = base,
                              .panel = base ? base + q : NULL,
@@ -247,7 +236,7 @@ static void tile_values(const tile *t, const forward_scratch *w, size_t first,
 static void tile_forward(const tile *t, const forward_scratch *w)
 {
     const tern_float_kernels *f = tern_float_active;
-    const float scale = score_scale(t->dim);
+    const float scale = tern_score_scale(t->dim);
     float sum[TILE];
     copy_rows(t->q, t->q_row, t->rows, t->dim, w->q);
     tile_scores(t, w);
@@ -267,44 +256,6 @@ static void tile_forward(const tile *t, const forward_scratch *w)
     }
 }
 
-/* How the query rows are cut into tiles. */
-typedef struct cut {
-    size_t lines;  /* sets of rows that share keys: (b, h), or (b, key head) */
-    size_t across; /* rows of a line: T, or the heads of a key head */
-    size_t step;   /* rows of a tile */
-    size_t tiles;  /* in all */
-} cut;
-
-static cut cut_rows(const tern_attention_shape *s, size_t threads)
-{
-    const bool decode = s->queries == 1;
-    cut c = {.lines = s->batch * (decode ? s->kv_heads : s->heads),
-             .across = decode ? s->heads / s->kv_heads : s->queries,
-             .step = rows_of_tile(s)};
-    /* A single token: with threads to spare, share out the heads of a key head. */
-    const size_t spare = decode && c.lines < threads ? threads / c.lines : 1;
-    c.step = min_size(c.step, (c.across + spare - 1) / spare);
-    c.tiles = c.lines * ((c.across + c.step - 1) / c.step);
-    return c;
-}
-
-/* Where the rows of one tile lie. */
-typedef struct place {
-    size_t batch, head, query; /* of its first row */
-    size_t rows;
-} place;
-
-static place place_tile(const tern_attention_shape *s, const cut *c, size_t index)
-{
-    const size_t pieces = c->tiles / c->lines, lines = c->lines / s->batch;
-    const size_t line = index / pieces, first = index % pieces * c->step;
-    const bool decode = s->queries == 1;
-    return (place){.batch = line / lines,
-                   .head = decode ? line % lines * c->across + first : line % lines,
-                   .query = decode ? 0 : first,
-                   .rows = min_size(c->step, c->across - first)};
-}
-
 /* Where everything of one call lies. */
 typedef struct operands {
     const float *q, *k, *v;
@@ -312,20 +263,20 @@ typedef struct operands {
     float *o, *lse;
 } operands;
 
-/* Tile `index` of a cut, with a thread's own scratch. */
-static void attend_tile(const tern_attention_shape *s, const cut *c, size_t index,
-                        const operands *a, float *scratch)
+/* One tile, with a thread's own scratch. */
+static void attend_tile(const tern_attention_shape *s, const tern_tile_place *p,
+                        const void *operands_, float *scratch)
 {
+    const operands *a = operands_;
     const size_t T = s->queries, D = s->head_dim, keys = s->past + T;
     const size_t width = s->heads * D, kv_width = s->kv_heads * D;
-    const place p = place_tile(s, c, index);
     assert(a->k || s->panel);
-    const size_t row = (p.batch * T + p.query) * width + p.head * D;
-    const size_t key_head = p.head / (s->heads / s->kv_heads);
+    const size_t row = (p->batch * T + p->query) * width + p->head * D;
+    const size_t key_head = p->head / (s->heads / s->kv_heads);
     const size_t kv =
-        s->panel ? key_head * s->head : p.batch * keys * kv_width + key_head * D;
+        s->panel ? key_head * s->head : p->batch * keys * kv_width + key_head * D;
     const forward_scratch w = forward_layout(s, scratch);
-    const size_t lse = (p.batch * s->heads + p.head) * T + p.query;
+    const size_t lse = (p->batch * s->heads + p->head) * T + p->query;
     const tile t = {.q = a->q + row,
                     .k = a->k ? a->k + kv : NULL,
                     .v = a->v ? a->v + kv : NULL,
@@ -335,39 +286,17 @@ static void attend_tile(const tern_attention_shape *s, const cut *c, size_t inde
                     .lse = a->lse ? a->lse + lse : NULL,
                     .q_row = T == 1 ? D : width,
                     .kv_row = s->panel ? D : kv_width,
-                    .rows = p.rows,
-                    .limit = s->past + p.query + 1,
+                    .rows = p->rows,
+                    .limit = s->past + p->query + 1,
                     .slope = T == 1 ? 0 : 1,
                     .dim = D,
                     .panel = s->panel};
     tile_forward(&t, &w);
 }
 
-static void attend_part(const tern_team *t, const tern_attention_shape *s,
-                        const operands *a, float *scratch)
-{
-    const cut c = cut_rows(s, t->count);
-    const tern_part own = tern_team_share(t, c.tiles);
-    for (size_t index = own.first; index < own.end; index++)
-        attend_tile(s, &c, index, a, scratch);
-}
-
-/* All tiles, by threads of our own: where they share out evenly, a thread gets the rows
- * that it has in other functions too. No result depends on who. */
 static void attend_all(const tern_attention_shape *s, const operands *a, float *scratch)
 {
-    const cut c = cut_rows(s, (size_t)tern_threads());
-    const size_t own = tern_attention_part_scratch(s);
-#pragma omp parallel num_threads(tern_threads()) if (c.tiles > 1)
-    {
-        const tern_team t = tern_team_here();
-        if (c.lines % t.count == 0)
-            attend_part(&t, s, a, scratch + t.index * own);
-        else /* tiles with more keys take longer */
-#pragma omp for schedule(dynamic)
-            for (size_t index = 0; index < c.tiles; index++)
-                attend_tile(s, &c, index, a, scratch + t.index * own);
-    }
+    tern_attend_all(s, attend_tile, a, scratch, tern_attention_part_scratch(s));
 }
 
 void tern_attention(const tern_attention_shape *s, const float *q, const float *k,
@@ -386,14 +315,16 @@ void tern_attention_part(const tern_team *t, const tern_attention_shape *s,
                          const float *q, const float *k, const float *v, float *o,
                          float *scratch)
 {
-    attend_part(t, s, &(operands){.q = q, .k = k, .v = v, .o = o}, scratch);
+    const operands a = {.q = q, .k = k, .v = v, .o = o};
+    tern_attend_part(t, s, attend_tile, &a, scratch);
 }
 
 void tern_attention_half_part(const tern_team *t, const tern_attention_shape *s,
                               const float *q, const uint16_t *k, const uint16_t *v,
                               float *o, float *scratch)
 {
-    attend_part(t, s, &(operands){.q = q, .k16 = k, .v16 = v, .o = o}, scratch);
+    const operands a = {.q = q, .k16 = k, .v16 = v, .o = o};
+    tern_attend_part(t, s, attend_tile, &a, scratch);
 }
 
 /* --- backward --- */
@@ -448,7 +379,7 @@ typedef struct block {
 static void block_gradient(const head *h, const block *b, const backward_scratch *w)
 {
     const tern_float_kernels *f = tern_float_active;
-    const float scale = score_scale(h->dim);
+    const float scale = tern_score_scale(h->dim);
     const size_t panel = b->j * h->dim, stripe = b->diagonal ? STRIPE : b->rows;
     for (size_t r = 0; r < b->rows; r += stripe) {
         const size_t rows = min_size(stripe, b->rows - r);

@@ -164,6 +164,55 @@ static void q8_dots(const tern_q8_dots *d)
     avx_q8_dots(d, products);
 }
 
+/* --- caches of int8 --- */
+
+enum { INT8_LANES = 8, INT8_VECS = 2, INT8_TWO_WAYS = 1 };
+typedef __m256i int8_words;
+
+static inline int8_words int8_start(int32_t sum)
+{
+    (void)sum;
+    return _mm256_setzero_si256();
+}
+
+static inline int8_words int8_load(const int8_t *b)
+{
+    return _mm256_loadu_si256((const void *)b);
+}
+
+static inline int8_words int8_repeat(const int8_t *a)
+{
+    return broadcast4(a);
+}
+
+/* The unsigned operand is a if it may be, else |b|: pairs are at most 2 * 127 * 127 in
+ * size. */
+static inline int8_words int8_size(int8_words b, bool positive)
+{
+    return positive ? b : _mm256_abs_epi8(b);
+}
+
+static inline int8_words int8_dot(int8_words s, int8_words a, int8_words b,
+                                  int8_words size, bool positive)
+{
+    const __m256i four =
+        positive ? products(a, b) : products(size, _mm256_sign_epi8(a, b));
+    s = _mm256_add_epi32(s, four);
+    TERN_OPAQUE(s); /* gcc would begin all eight, and keep sums in memory */
+    return s;
+}
+
+static inline void int8_finish(int8_words s, float e, const float *d, bool add,
+                               float *c)
+{
+    __m256 scale = _mm256_set1_ps(e);
+    if (d) scale = _mm256_mul_ps(scale, _mm256_loadu_ps(d));
+    const __m256 before = add ? _mm256_loadu_ps(c) : _mm256_setzero_ps();
+    _mm256_storeu_ps(c, _mm256_fmadd_ps(_mm256_cvtepi32_ps(s), scale, before));
+}
+
+#include "kernels/int8_product.h"
+
 /* --- blocks to panels --- */
 
 /* 32 codes, of two tiles, to their words: code 4j + b of 16 moves to bits 2j of byte b.
@@ -369,6 +418,7 @@ void tern_decode_upgrade_avx2(tern_decode_kernels *k)
 {
     k->few = few;
     k->q8_dots = q8_dots;
+    k->int8_product = int8_product;
     k->repack_tq2 = repack_tq2;
     k->repack_tq1 = repack_tq1;
     k->repack_q2 = repack_q2;

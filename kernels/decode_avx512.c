@@ -139,6 +139,59 @@ static void q8_dots(const tern_q8_dots *d)
     }
 }
 
+/* --- caches of int8 --- */
+
+enum { INT8_LANES = 16, INT8_VECS = 4, INT8_TWO_WAYS = 0 };
+typedef __m512i int8_words;
+
+/* vpdpbusd wants one operand unsigned: b + 128. What that adds is taken off before. */
+static inline int8_words int8_start(int32_t sum)
+{
+    return _mm512_set1_epi32(-128 * sum);
+}
+
+static inline int8_words int8_load(const int8_t *b)
+{
+    return _mm512_xor_si512(_mm512_loadu_si512((const void *)b),
+                            _mm512_set1_epi8((char)0x80));
+}
+
+static inline int8_words int8_repeat(const int8_t *a)
+{
+    int32_t four;
+    memcpy(&four, a, sizeof four);
+    return _mm512_set1_epi32(four);
+}
+
+static inline int8_words int8_size(int8_words b, bool positive)
+{
+    (void)positive;
+    return b;
+}
+
+static inline int8_words int8_dot(int8_words s, int8_words a, int8_words b,
+                                  int8_words size, bool positive)
+{
+    (void)size;
+    (void)positive;
+    s = _mm512_dpbusd_epi32(s, b, a);
+    TERN_OPAQUE(s); /* as in decode_avx2.c */
+    return s;
+}
+
+static inline void int8_finish(int8_words s, float e, const float *d, bool add,
+                               float *c)
+{
+    __m512 scale = _mm512_set1_ps(e);
+    if (d) scale = _mm512_mul_ps(scale, _mm512_loadu_ps(d));
+    const __m512 before = add ? _mm512_loadu_ps(c) : _mm512_setzero_ps();
+    _mm512_storeu_ps(c, _mm512_fmadd_ps(_mm512_cvtepi32_ps(s), scale, before));
+}
+
+#include "kernels/int8_product.h"
+
+/* --- the limit --- */
+
 static size_t spin(size_t steps, int32_t *sum)
 {
     enum { CHAINS = 12 };
@@ -162,5 +215,6 @@ void tern_decode_upgrade_avx512(tern_decode_kernels *k)
 {
     k->few = few;
     k->q8_dots = q8_dots;
+    k->int8_product = int8_product;
     k->spin = spin;
 }

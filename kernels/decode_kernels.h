@@ -1,5 +1,6 @@
 /* decode_kernels.h - the table of what running a model needs and training does not:
- * few rows times ternary panels, 8-bit heads, blocks of a file to panels.
+ * few rows times ternary panels, 8-bit heads, caches of int8, blocks of a file to
+ * panels.
  *
  * Chosen like the other tables (kernels.h), single-threaded like them, and the same
  * bits at every level. Arrays need no alignment unless a slot says so.
@@ -44,6 +45,29 @@ typedef struct tern_q8_dots {
     bool near; /* w is probably in a cache; does not show in the result */
 } tern_q8_dots;
 
+/* Codes times codes, for attention over keys and values of int8. The sums are exact;
+ * then there is one product of scales, and one fused multiply-add:
+ *
+ *     c[i][j] = (add ? c[i][j] : 0) + (row[i] * col[j]) * (sum_p a[i][p] b[p][j])
+ *
+ * b has four of p side by side: b[p][j] is at b[4 (p / 4 * n + j) + p % 4]. Codes are
+ * in -127 .. 127, those of a not below 0 if `positive`. */
+typedef struct tern_int8_product {
+    const int8_t *a; /* (m, k), a_row apart */
+    size_t a_row;
+    const int32_t *a_sum; /* (m) sum of each row of a */
+    bool positive;
+    const float *row; /* (m) */
+    size_t m, k;      /* k a multiple of 4 */
+    const int8_t *b;  /* (k, n) in that order */
+    size_t n;         /* a multiple of 16 */
+    const float *col; /* (n), NULL for ones */
+    size_t ahead;     /* bytes from b to what comes next, fetched meanwhile; or 0 */
+    float *c;         /* (m, n), c_row apart */
+    size_t c_row;
+    bool add;
+} tern_int8_product;
+
 /* A row of blocks into row r < 16 of a panel, whose other rows stay as they are.
  * Returns the bits of the one scale that all blocks with a weight that is not zero have
  * (0 if there is none), or -1 where anything is not as it should be: a code that means
@@ -55,6 +79,7 @@ typedef struct tern_decode_kernels {
     /* kernels.h' matmul for 1 to TERN_FEW_ROWS rows. */
     void (*few)(const tern_matmul_block *b);
     void (*q8_dots)(const tern_q8_dots *d);
+    void (*int8_product)(const tern_int8_product *t);
     tern_repack *repack_tq2, *repack_tq1, *repack_q2;
     /* `steps` multiplications of codes as fast as this level can (peaks.h): returns how
      * many multiply-adds that was, and what they gave, so that they are not dropped. */
@@ -81,6 +106,19 @@ static inline int32_t tern_repack_scale(int32_t before, uint16_t bits)
 {
     if (bits == 0 || bits >= 0x7c00u) return -1;
     return before == 0 || before == (int32_t)bits ? (int32_t)bits : -1;
+}
+
+/* x (n) to codes: x ~= code * the scale that is returned. *sum of the codes, or NULL.
+ */
+static inline float tern_quantize_codes(const float *x, size_t n, int8_t *q,
+                                        int32_t *sum)
+{
+    const float most = tern_kernels_active->absmax(x, n);
+    /* The reciprocal of a tiny number is infinite: such numbers are 0. */
+    const float s = most > 1e-30f ? 127.0f / most : 0.0f;
+    const int32_t codes = tern_kernels_active->quantize(x, s, n, q);
+    if (sum) *sum = codes;
+    return most / 127.0f;
 }
 
 #endif /* TERN_KERNELS_DECODE_KERNELS_H */

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "kernels/decode_kernels.h"
+#include "kernels/neon_int8.h"
 #include "kernels/neon_product.h"
 #include "kernels/neon_q8.h"
 #include "kernels/unroll.h"
@@ -42,6 +43,18 @@ static void q8_dots(const tern_q8_dots *d)
 {
     neon_q8_dots(d, products);
 }
+
+/* --- caches of int8 --- */
+
+static inline int8_words int8_dot(int8_words s, int8_words a, int8_words b,
+                                  int8_words size, bool positive)
+{
+    (void)size;
+    (void)positive;
+    return vaddq_s32(s, products(vreinterpretq_s8_s32(a), vreinterpretq_s8_s32(b)));
+}
+
+#include "kernels/int8_product.h"
 
 /* --- blocks to panels --- */
 
@@ -228,6 +241,7 @@ void tern_decode_upgrade_neon(tern_decode_kernels *k)
 {
     k->few = few;
     k->q8_dots = q8_dots;
+    k->int8_product = int8_product;
     k->repack_tq2 = repack_tq2;
     k->repack_tq1 = repack_tq1;
     k->repack_q2 = repack_q2;

@@ -4,6 +4,7 @@
 #include <arm_neon.h>
 
 #include "kernels/decode_kernels.h"
+#include "kernels/neon_int8.h"
 #include "kernels/neon_q8.h"
 #include "kernels/unroll.h"
 
@@ -22,6 +23,20 @@ static void q8_dots(const tern_q8_dots *d)
 {
     neon_q8_dots(d, products);
 }
+
+/* --- caches of int8 --- */
+
+static inline int8_words int8_dot(int8_words s, int8_words a, int8_words b,
+                                  int8_words size, bool positive)
+{
+    (void)size;
+    (void)positive;
+    return vdotq_s32(s, vreinterpretq_s8_s32(a), vreinterpretq_s8_s32(b));
+}
+
+#include "kernels/int8_product.h"
+
+/* --- the limit --- */
 
 static size_t spin(size_t steps, int32_t *sum)
 {
@@ -46,5 +61,6 @@ void tern_decode_upgrade_neondot(tern_decode_kernels *k)
 {
     k->few = few;
     k->q8_dots = q8_dots;
+    k->int8_product = int8_product;
     k->spin = spin;
 }

@@ -45,6 +45,21 @@ static void q8_dots(const tern_q8_dots *d)
                                           d->w + j * blocks * TERN_Q8_BYTES, blocks);
 }
 
+/* --- caches of int8 --- */
+
+static void int8_product(const tern_int8_product *t)
+{
+    for (size_t i = 0; i < t->m; i++)
+        for (size_t j = 0; j < t->n; j++) {
+            const int8_t *a = t->a + i * t->a_row, *b = t->b + 4 * j;
+            int32_t sum = 0;
+            for (size_t p = 0; p < t->k; p++) sum += a[p] * b[p / 4 * 4 * t->n + p % 4];
+            const float scale = t->col ? t->row[i] * t->col[j] : t->row[i];
+            float *c = t->c + i * t->c_row + j;
+            *c = fmaf((float)sum, scale, t->add ? *c : 0.0f);
+        }
+}
+
 /* --- blocks to panels --- */
 
 /* Codes u of `n` columns (a multiple of 16) from column `first` on. */
@@ -159,6 +174,7 @@ static uint64_t read_all(const void *p, size_t bytes)
 const tern_decode_kernels tern_decode_scalar = {
     .few = few,
     .q8_dots = q8_dots,
+    .int8_product = int8_product,
     .repack_tq2 = repack_tq2,
     .repack_tq1 = repack_tq1,
     .repack_q2 = repack_q2,

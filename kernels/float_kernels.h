@@ -33,9 +33,9 @@
  * b_panel > 0, for one row: columns lie in panels of 64, b_panel elements apart, so
  * that b[p][j] is at b[j / 64 * b_panel + p * b_row + j % 64]; n is a multiple of 16.
  *
- * ahead > 0: the next products will read b from so many elements further on, which are
- * fetched while this one is computed (by several rows; one is too fast to gain by it).
- * Nothing need be there.
+ * ahead > 0: the next product will read n * k elements of b in a row from so many on,
+ * which are fetched in that order while this one is computed (by several rows; one is
+ * too fast to gain by it). Nothing need be there.
  */
 typedef struct tern_chain {
     const float *a;

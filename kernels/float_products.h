@@ -38,14 +38,14 @@ TERN_INLINE void chain_block(const tern_chain *t, size_t i, size_t j, size_t row
     const float *ap = t->a + i * t->a_row;
     const void *bs = half ? (const void *)t->b16 : (const void *)t->b;
     const size_t a_row = t->a_row, a_col = t->a_col, b_row = t->b_row;
-    size_t at = j;
+    size_t at = j, next = t->ahead + j * t->k;
 
     UNROLLED (r, rows)
         UNROLLED (v, vecs)
             acc[r][v] =
                 t->add ? lanes_load_n(y + r * t->c_row + 16 * v, c) : lanes_set(0.0f);
     for (size_t p = t->k + i * t->slope; p > 0; p--, ap += a_col, at += b_row) {
-        if (far) fetch(bs, at + t->ahead, 16 * vecs, half);
+        if (far) fetch(bs, next, 16 * vecs, half), next += 16 * vecs;
         UNROLLED (v, vecs) b[v] = load_either(bs, at + 16 * v, c, half);
         UNROLLED (r, rows) {
             const lanes a = lanes_set(ap[r * a_row]);

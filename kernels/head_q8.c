@@ -28,13 +28,8 @@ void tern_q8_quantize_row(const float *x, size_t r, tern_q8_rows *out)
     int8_t *q = out->codes + r * out->cols;
     float *e = out->scale + r * blocks;
     assert(out->cols % TERN_Q8_BLOCK == 0);
-    for (size_t b = 0; b < blocks; b++, x += TERN_Q8_BLOCK, q += TERN_Q8_BLOCK) {
-        const float most = tern_kernels_active->absmax(x, TERN_Q8_BLOCK);
-        e[b] = most / 127.0f;
-        /* The reciprocal of a tiny number is infinite: such a block is 0. */
-        const float s = most > 1e-30f ? 127.0f / most : 0.0f;
-        (void)tern_kernels_active->quantize(x, s, TERN_Q8_BLOCK, q);
-    }
+    for (size_t b = 0; b < blocks; b++, x += TERN_Q8_BLOCK, q += TERN_Q8_BLOCK)
+        e[b] = tern_quantize_codes(x, TERN_Q8_BLOCK, q, NULL);
 }
 
 void tern_q8_matmul_part(const tern_q8_rows *x, const uint8_t *w, float *y, size_t ldy,

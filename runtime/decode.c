@@ -144,11 +144,10 @@ static void store(const decoding *d, const tern_team *t, int64_t layer)
 /* This member's scratch: members may be at different rows, so that of the longest. */
 static float *attention_scratch(const decoding *d, const tern_team *t)
 {
-    int64_t longest = 0;
+    size_t floats = 0;
     for (int64_t i = 0; i < d->n; i++)
-        if (d->rows[i].position > longest) longest = d->rows[i].position;
-    const tern_attention_shape shape = tern_cache_shape(d->home, longest, 1);
-    const size_t floats = tern_attention_part_scratch(&shape);
+        floats = max_size(floats, tern_cache_part_scratch(d->rows[i].session,
+                                                          d->rows[i].position, 1));
     assert(t->count * floats * sizeof(float) <= d->home->attention_bytes);
     return (float *)d->home->attention + t->index * floats;
 }
@@ -156,27 +155,14 @@ static float *attention_scratch(const decoding *d, const tern_team *t)
 static void attend(const decoding *d, const tern_team *t, int64_t layer)
 {
     const tern_session *s = d->home;
-    const tern_spec *m = d->spec;
-    const size_t Q = (size_t)(m->heads * m->head_dim);
+    const size_t Q = (size_t)(d->spec->heads * d->spec->head_dim);
     float *scratch = attention_scratch(d, t);
     for (int64_t i = 0; i < d->n; i++) {
-        const tern_session *from = d->rows[i].session;
-        const size_t at = tern_cache_at(from, layer, 0);
-        const size_t to_values = tern_cache_side(from);
-        const float *keys = (const float *)from->cache + at;
-        const uint16_t *half_keys = (const uint16_t *)from->cache + at;
-        const float *q = s->q + (size_t)i * Q;
-        float *o = s->o + (size_t)i * Q;
-        const tern_attention_shape shape =
-            tern_cache_shape(from, d->rows[i].position, 1);
         /* Members with less to do in one row get more in the next. */
         const tern_team turned = {.index = (t->index + (size_t)i) % t->count,
                                   .count = t->count};
-        if (from->half_cache)
-            tern_attention_half_part(&turned, &shape, q, half_keys,
-                                     half_keys + to_values, o, scratch);
-        else
-            tern_attention_part(&turned, &shape, q, keys, keys + to_values, o, scratch);
+        tern_cache_attend_part(&turned, d->rows[i].session, layer, d->rows[i].position,
+                               s->q + (size_t)i * Q, s->o + (size_t)i * Q, scratch);
     }
 }
 

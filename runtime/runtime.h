@@ -167,10 +167,23 @@ const char *tern_activations_name(tern_activations how);
  * divide the model's widths. */
 tern_status tern_session_set_activations(tern_session *s, tern_activations how);
 
-/* Keep keys and values as fp16 from now on: half the memory, and half of what a long
- * context adds to the time of a token. It rounds them to 11 bits, so logits are no
- * longer those of training to the bit. TERN_EARG unless the session is empty. */
-tern_status tern_session_set_half_cache(tern_session *s, bool half);
+/* In what a session keeps keys and values: what they take, and what a long text adds to
+ * the time of a token. */
+typedef enum tern_cache_type {
+    TERN_CACHE_F32,  /* as in training, to the bit; the default */
+    TERN_CACHE_F16,  /* half of it: rounded to 11 bits */
+    TERN_CACHE_INT8, /* a quarter: 8 bits, a scale for each head's vector, and attention
+                        in integers, for which queries and weights are rounded too */
+} tern_cache_type;
+
+/* "f32", "f16", "int8"; find gives -1 if there is no such name. */
+int tern_cache_find(const char *name);
+const char *tern_cache_name(tern_cache_type type);
+
+/* From now on. TERN_EARG unless the session is empty; TERN_EMEM. */
+tern_status tern_session_set_cache(tern_session *s, tern_cache_type type);
+/* What it takes for each id, in bytes (64 ids at a time). */
+size_t tern_session_position_bytes(const tern_session *s);
 
 /* For verification: called with every quantised activation block as it is computed, in
  * the order of the forward pass (of each 512 ids, where a call has more). `where` is

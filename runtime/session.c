@@ -22,8 +22,6 @@
 #include <sys/mman.h>
 
 #include "base/arena.h"
-#include "base/half.h"
-#include "kernels/attention.h"
 #include "kernels/cpu.h"
 #include "kernels/head_q8.h"
 #include "kernels/rows.h"
@@ -83,10 +81,9 @@ static size_t lay_out(tern_session *s, char *base)
     const int64_t widest = max_int(max_int(m->width, Q), m->ffn);
     const int64_t n = max_int(s->rows, TERN_DECODE_TEAM);
     const int64_t stride = (int64_t)tern_qrows_stride((size_t)widest);
-    const int64_t panels = (s->context + TERN_KEY_PANEL - 1) / TERN_KEY_PANEL;
     const size_t f = sizeof(float);
     size_t used = 0;
-    s->cache = place(base, &used, panels * (int64_t)tern_cache_panel(s), f);
+    s->cache = place(base, &used, 1, tern_cache_bytes(m, s->context));
     s->cos = place(base, &used, s->context * (m->head_dim / 2), f);
     s->sin = place(base, &used, s->context * (m->head_dim / 2), f);
     s->h = place(base, &used, n * m->width, f);
@@ -111,8 +108,7 @@ static size_t lay_out(tern_session *s, char *base)
 /* Attention scratch for a chunk; more than _new gave only if threads were added. */
 tern_status tern_session_want_attention(tern_session *s, int64_t past, int64_t rows)
 {
-    const tern_attention_shape shape = tern_cache_shape(s, past, rows);
-    const size_t bytes = tern_attention_scratch(&shape);
+    const size_t bytes = tern_cache_scratch(s, past, rows);
     if (bytes <= s->attention_bytes) return TERN_OK;
     void *larger = reserve(bytes);
     if (!larger)
@@ -121,6 +117,12 @@ tern_status tern_session_want_attention(tern_session *s, int64_t past, int64_t r
     s->attention = larger;
     s->attention_bytes = bytes;
     return TERN_OK;
+}
+
+tern_status tern_session_want_scratch(tern_session *s)
+{
+    TERN_TRY(tern_session_want_attention(s, s->context - s->rows, s->rows));
+    return tern_session_want_attention(s, s->context - 1, 1);
 }
 
 tern_status tern_session_new(const tern_runtime *m, int64_t context, tern_session **out)
@@ -148,8 +150,7 @@ tern_status tern_session_new(const tern_runtime *m, int64_t context, tern_sessio
     lay_out(s, s->memory);
     /* Whatever the system makes of it. */
     (void)madvise(s->cache, (size_t)((char *)s->cos - (char *)s->cache), MADV_HUGEPAGE);
-    tern_status status = tern_session_want_attention(s, s->context - s->rows, s->rows);
-    if (status == TERN_OK) status = tern_session_want_attention(s, s->context - 1, 1);
+    const tern_status status = tern_session_want_scratch(s);
     if (status != TERN_OK) {
         tern_session_free(s);
         return status;
@@ -264,35 +265,6 @@ static void rotate(const tern_session *s, float *x, int64_t n, int64_t heads)
                    (size_t)s->length, (size_t)n, s->cos, s->sin, 1, 0, x);
 }
 
-/* A key becomes a column of its panel. */
-static void put_key(const float *k, size_t n, float *column)
-{
-    for (size_t d = 0; d < n; d++) column[d * TERN_KEY_PANEL] = k[d];
-}
-
-static void put_half_key(const float *k, size_t n, uint16_t *column)
-{
-    for (size_t d = 0; d < n; d++)
-        column[d * TERN_KEY_PANEL] = tern_half_from_float(k[d]);
-}
-
-void tern_cache_put(const tern_session *s, int64_t layer, int64_t head,
-                    int64_t position, const float *k, const float *v)
-{
-    const size_t n = (size_t)s->model->spec.head_dim, j = (size_t)position;
-    const size_t at =
-        j / TERN_KEY_PANEL * tern_cache_panel(s) + tern_cache_at(s, layer, head);
-    const size_t key = at + j % TERN_KEY_PANEL;
-    const size_t value = at + tern_cache_side(s) + j % TERN_KEY_PANEL * n;
-    if (s->half_cache) {
-        put_half_key(k, n, (uint16_t *)s->cache + key);
-        tern_narrow_row(v, n, (uint16_t *)s->cache + value);
-    } else {
-        put_key(k, n, (float *)s->cache + key);
-        memcpy((float *)s->cache + value, v, n * sizeof *v);
-    }
-}
-
 /* The new keys and values into the cache. */
 static void store(const tern_session *s, int64_t layer, int64_t n)
 {
@@ -310,10 +282,6 @@ static void attend(const tern_session *s, int64_t layer, int64_t n)
 {
     const tern_spec *m = &s->model->spec;
     const tern_layer *w = &s->model->layers[layer];
-    const size_t at = tern_cache_at(s, layer, 0), to_values = tern_cache_side(s);
-    const float *keys = (const float *)s->cache + at;
-    const uint16_t *half_keys = (const uint16_t *)s->cache + at;
-
     const input in = prepare(s, layer, "attn_q", s->h, w->attn_norm, n, m->width);
     apply(s, &w->q, &in, n, s->q);
     apply(s, &w->k, &in, n, s->new_k);
@@ -321,12 +289,7 @@ static void attend(const tern_session *s, int64_t layer, int64_t n)
     rotate(s, s->q, n, m->heads);
     rotate(s, s->new_k, n, m->kv_heads);
     store(s, layer, n);
-    const tern_attention_shape shape = tern_cache_shape(s, s->length, n);
-    if (s->half_cache)
-        tern_attention_half(&shape, s->q, half_keys, half_keys + to_values, s->o,
-                            s->attention);
-    else
-        tern_attention(&shape, s->q, keys, keys + to_values, s->o, NULL, s->attention);
+    tern_cache_attend(s, layer, n);
     const input out = prepare(s, layer, "attn_output", s->o, w->attn_sub_norm, n,
                               m->heads * m->head_dim);
     apply_add(s, &w->o, &out, n);
@@ -545,17 +508,6 @@ tern_status tern_session_set_activations(tern_session *s, tern_activations how)
                              tern_gguf_path(s->model->gguf), block,
                              tern_activations_name(how), widths[i]);
     s->activations = how;
-    return TERN_OK;
-}
-
-tern_status tern_session_set_half_cache(tern_session *s, bool half)
-{
-    if (s->length > 0 && half != s->half_cache)
-        return tern_fail(TERN_EARG,
-                         "a session of %" PRId64 " ids cannot change what its cache "
-                         "holds; truncate it to 0 first",
-                         s->length);
-    s->half_cache = half;
     return TERN_OK;
 }
 

@@ -27,10 +27,10 @@ struct tern_session {
      *     | positions 0-63                            | 64-127 ..
      *     | layer 0: head 0: K (D, 64) V (64, D) | .. | layer 0: ..
      *
-     * floats, or with half_cache the bits of fp16, in the first half of the same
-     * addresses. */
+     * floats or the bits of fp16; for int8, what attention_int8.c draws. Smaller types
+     * use the first part of the same addresses. */
     void *cache;
-    bool half_cache;
+    tern_cache_type cache_type;
     float *cos, *sin; /* (context, D / 2), `angles` rows computed so far */
     /* Scratch of max(rows, TERN_DECODE_TEAM) rows each. */
     float *h;             /* (C) the residual stream */
@@ -62,43 +62,27 @@ struct tern_session {
 /* session.c: attention scratch for `rows` ids after `past`. */
 tern_status tern_session_want_attention(tern_session *s, int64_t past, int64_t rows);
 
-/* In elements: keys (or values) of 64 positions of a head; of all heads and layers. */
-static inline size_t tern_cache_side(const tern_session *s)
-{
-    return (size_t)(TERN_KEY_PANEL * s->model->spec.head_dim);
-}
+/* The same for whatever this session may be asked for at once. */
+tern_status tern_session_want_scratch(tern_session *s);
 
-static inline size_t tern_cache_panel(const tern_session *s)
-{
-    const tern_spec *m = &s->model->spec;
-    return (size_t)(m->layers * m->kv_heads) * 2 * tern_cache_side(s);
-}
+/* --- cache.c --- */
 
-/* Where the keys of a head of a layer begin; its values are behind the first 64. */
-static inline size_t tern_cache_at(const tern_session *s, int64_t layer, int64_t head)
-{
-    return (size_t)(layer * s->model->spec.kv_heads + head) * 2 * tern_cache_side(s);
-}
-
-/* The keys and values of a sequence as attention.h wants to know them: `rows` queries
- * after `past` keys. */
-static inline tern_attention_shape tern_cache_shape(const tern_session *s, int64_t past,
-                                                    int64_t rows)
-{
-    const tern_spec *m = &s->model->spec;
-    return (tern_attention_shape){.batch = 1,
-                                  .queries = (size_t)rows,
-                                  .past = (size_t)past,
-                                  .heads = (size_t)m->heads,
-                                  .kv_heads = (size_t)m->kv_heads,
-                                  .head_dim = (size_t)m->head_dim,
-                                  .panel = tern_cache_panel(s),
-                                  .head = 2 * tern_cache_side(s)};
-}
-
-/* session.c: a key and a value (D) into the cache. */
+/* Bytes that hold so many positions of any type. */
+size_t tern_cache_bytes(const tern_spec *m, int64_t positions);
+/* A key and a value (D) into the cache. */
 void tern_cache_put(const tern_session *s, int64_t layer, int64_t head,
                     int64_t position, const float *k, const float *v);
+
+/* Scratch for `rows` queries after `past` keys: bytes for all threads, floats of one.
+ */
+size_t tern_cache_scratch(const tern_session *s, int64_t past, int64_t rows);
+size_t tern_cache_part_scratch(const tern_session *s, int64_t past, int64_t rows);
+/* o from q, of `rows` rows of the session from its end on, whose keys and values are in
+ * the cache; by all threads. */
+void tern_cache_attend(const tern_session *s, int64_t layer, int64_t rows);
+/* A member's part of one row (H * D). */
+void tern_cache_attend_part(const tern_team *t, const tern_session *s, int64_t layer,
+                            int64_t position, const float *q, float *o, float *scratch);
 
 /* --- decode.c --- */
 

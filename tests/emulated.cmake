@@ -68,7 +68,7 @@ target_include_directories(test_emulated_instructions SYSTEM PRIVATE
 tern_emulated_test(instructions)
 
 # What runs every level runs this one too.
-foreach(name attention decode_kernels float_levels grad16 head_q8 rows rows_loss rows_matmul rows_norm
+foreach(name attention attention_int8 decode_kernels float_levels grad16 head_q8 rows rows_loss rows_matmul rows_norm
         rows_optim ternary ternary_matmul ternary_rows)
   tern_emulated(test_emulated_${name} test_kernels_${name})
   tern_emulated_test(${name})

@@ -55,12 +55,12 @@ expect 1 "fewer than --chunk 32" -- "$TERN" eval model.gguf --data first.txt --c
 expect 1 "above the model's context" -- "$TERN" eval model.gguf --data two.txt --chunk 33
 expect 2 "are for GGUF files" -- "$TERN" eval run --chunk 32
 expect 2 "are for GGUF files" -- "$TERN" eval run --cache f16
-expect 2 "must be f32 or f16" -- "$TERN" eval model.gguf --data two.txt --cache f64
+expect 2 "must be f32, f16 or int8" -- "$TERN" eval model.gguf --data two.txt --cache f64
 expect 2 "must be per-token, q8_k" -- "$TERN" eval model.gguf --data two.txt --activations q8
 
 # Other roundings are near, and not the same; 256 does not divide these widths.
 "$TERN" eval model.gguf --data corpus.h5 --tokens 200 --json >usual.json
-for how in "--activations q8_0" "--activations none" "--cache f16"; do
+for how in "--activations q8_0" "--activations none" "--cache f16" "--cache int8"; do
     "$TERN" eval model.gguf --data corpus.h5 --tokens 200 $how --json >how.json
     awk -v a="$(json how.json loss)" -v b="$(json usual.json loss)" \
         'BEGIN { exit a == b || a - b > 0.01 || b - a > 0.01 }' ||

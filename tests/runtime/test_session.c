@@ -358,11 +358,12 @@ Test(session, types_do_not_matter)
     }
 }
 
-/* --- a cache of fp16 --- */
+/* --- smaller caches --- */
 
-static void half_cache(const tern_spec *spec, uint32_t linear)
+static void small_cache(const tern_spec *spec, uint32_t linear, tern_cache_type type,
+                        double most)
 {
-    enum { N = 30 };
+    enum { N = 90 }; /* two panels of keys */
     toy t;
     int32_t ids[N];
     static float full[N * 67], whole[N * 67], pieces[N * 67];
@@ -370,11 +371,13 @@ static void half_cache(const tern_spec *spec, uint32_t linear)
     toy_make(&t, spec, linear, TERN_GGML_F16, 4);
     tern_runtime *m = opened(&t);
     tern_session *s = session_of(m);
+    const size_t bytes = tern_session_position_bytes(s);
     random_ids(ids, N, spec->vocab, 8);
     MUST(tern_session_eval_all(s, ids, N, full));
-    cr_expect(eq(int, tern_session_set_half_cache(s, true), TERN_EARG), "not empty");
+    cr_expect(eq(int, tern_session_set_cache(s, type), TERN_EARG), "not empty");
     tern_session_truncate(s, 0);
-    MUST(tern_session_set_half_cache(s, true));
+    MUST(tern_session_set_cache(s, type));
+    cr_expect(lt(sz, tern_session_position_bytes(s), bytes));
     MUST(tern_session_eval_all(s, ids, N, whole));
     tern_session_truncate(s, 0);
     for (int i = 0; i < N; i++)
@@ -385,22 +388,25 @@ static void half_cache(const tern_spec *spec, uint32_t linear)
         largest = fmax(largest, fabs((double)full[i]));
         change = fmax(change, fabs((double)(full[i] - whole[i])));
     }
-    /* Rounded to 11 bits; a code may step over because of it. */
-    cr_expect(all(gt(dbl, change, 0.0), lt(dbl, change, 0.05 * largest)), "%g of %g",
-              change, largest);
+    /* A code of the ternary layers may step over because of it. */
+    cr_expect(all(gt(dbl, change, 0.0), lt(dbl, change, most * largest)),
+              "%s: %g of %g", tern_cache_name(type), change, largest);
     tern_session_free(s);
     tern_runtime_free(m);
     toy_free(&t);
 }
 
-Test(session, a_cache_of_fp16)
+Test(session, smaller_caches)
 {
     tern_spec s = BITNET;
-    half_cache(&s, TERN_GGML_Q2_0);
+    s.context = 100;
+    small_cache(&s, TERN_GGML_Q2_0, TERN_CACHE_F16, 0.05);
+    small_cache(&s, TERN_GGML_Q2_0, TERN_CACHE_INT8, 0.10);
     s.arch = TERN_ARCH_LLAMA;
     s.kv_heads = 2;
     s.quant = TERN_QUANT_NONE;
-    half_cache(&s, TERN_GGML_F16);
+    small_cache(&s, TERN_GGML_F16, TERN_CACHE_F16, 0.05);
+    small_cache(&s, TERN_GGML_F16, TERN_CACHE_INT8, 0.10);
 }
 
 /* --- the session --- */

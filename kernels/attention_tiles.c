@@ -1,0 +1,91 @@
+/* attention_tiles.c - see attention_tiles.h. No result depends on who computes it. */
+#include "kernels/attention_tiles.h"
+
+#include <omp.h>
+
+#include "kernels/cpu.h"
+
+static size_t min_size(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* --- successive queries of a head --- */
+
+/* How the T queries of every head of every sequence are cut. */
+typedef struct cut {
+    size_t step;  /* rows of a tile */
+    size_t lines; /* (b, h) */
+    size_t tiles; /* in all */
+} cut;
+
+static cut cut_queries(const tern_attention_shape *s)
+{
+    cut c = {.step = tern_tile_rows(s), .lines = s->batch * s->heads};
+    c.tiles = c.lines * ((s->queries + c.step - 1) / c.step);
+    return c;
+}
+
+static void attend_queries(const tern_attention_shape *s, const cut *c, size_t index,
+                           tern_attend_tile *attend, const void *operands,
+                           float *scratch)
+{
+    const size_t pieces = c->tiles / c->lines, line = index / pieces;
+    const size_t first = index % pieces * c->step;
+    const tern_tile_place tile = {.batch = line / s->heads,
+                                  .head = line % s->heads,
+                                  .query = first,
+                                  .rows = min_size(c->step, s->queries - first)};
+    attend(s, &tile, operands, scratch);
+}
+
+/* --- one query --- */
+
+/* A member's share of the heads: those of its share that have their keys in common are
+ * a tile. Where key heads do not share out evenly, one is read by two members. */
+static void attend_heads(const tern_team *t, const tern_attention_shape *s,
+                         tern_attend_tile *attend, const void *operands, float *scratch)
+{
+    const tern_part own = tern_team_share(t, s->batch * s->heads);
+    const size_t group = s->heads / s->kv_heads, step = tern_tile_rows(s);
+    for (size_t row = own.first, end; row < own.end; row = end) {
+        end = min_size(own.end, (row / group + 1) * group);
+        end = min_size(end, row + step);
+        const tern_tile_place tile = {
+            .batch = row / s->heads, .head = row % s->heads, .rows = end - row};
+        attend(s, &tile, operands, scratch);
+    }
+}
+
+/* --- both --- */
+
+void tern_attend_part(const tern_team *t, const tern_attention_shape *s,
+                      tern_attend_tile *attend, const void *operands, float *scratch)
+{
+    if (s->queries == 1) {
+        attend_heads(t, s, attend, operands, scratch);
+        return;
+    }
+    const cut c = cut_queries(s);
+    const tern_part own = tern_team_share(t, c.tiles);
+    for (size_t index = own.first; index < own.end; index++)
+        attend_queries(s, &c, index, attend, operands, scratch);
+}
+
+/* Where lines share out evenly, a thread gets the rows that it has in other functions
+ * too. */
+void tern_attend_all(const tern_attention_shape *s, tern_attend_tile *attend,
+                     const void *operands, float *scratch, size_t own)
+{
+    const cut c = cut_queries(s);
+#pragma omp parallel num_threads(tern_threads()) if (c.tiles > 1)
+    {
+        const tern_team t = tern_team_here();
+        if (s->queries == 1 || c.lines % t.count == 0)
+            tern_attend_part(&t, s, attend, operands, scratch + t.index * own);
+        else /* tiles with more keys take longer */
+#pragma omp for schedule(dynamic)
+            for (size_t index = 0; index < c.tiles; index++)
+                attend_queries(s, &c, index, attend, operands, scratch + t.index * own);
+    }
+}

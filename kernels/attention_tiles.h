@@ -1,0 +1,44 @@
+/* attention_tiles.h - how the query rows of an attention are cut into tiles, and who
+ * computes them; inside kernels/, for caches of floats and of int8.
+ *
+ * A tile is up to 64 rows that see the same keys: successive queries of one head, or,
+ * where there is one position (decode), query heads that share a key head. */
+#ifndef TERN_KERNELS_ATTENTION_TILES_H
+#define TERN_KERNELS_ATTENTION_TILES_H
+
+#include <math.h>
+
+#include "kernels/attention.h"
+#include "kernels/team.h"
+
+/* Rows of a tile, at most. */
+static inline size_t tern_tile_rows(const tern_attention_shape *s)
+{
+    const size_t rows = s->queries > 1 ? s->queries : s->heads / s->kv_heads;
+    return rows < TERN_KEY_PANEL ? rows : TERN_KEY_PANEL;
+}
+
+/* Where the rows of one tile lie. */
+typedef struct tern_tile_place {
+    size_t batch, head, query; /* of its first row */
+    size_t rows;
+} tern_tile_place;
+
+/* What is done to one tile, with scratch of the thread's own. */
+typedef void tern_attend_tile(const tern_attention_shape *s,
+                              const tern_tile_place *tile, const void *operands,
+                              float *scratch);
+
+/* All tiles, by threads of our own, each with `own` floats of scratch. */
+void tern_attend_all(const tern_attention_shape *s, tern_attend_tile *attend,
+                     const void *operands, float *scratch, size_t own);
+/* A member's share of them. */
+void tern_attend_part(const tern_team *t, const tern_attention_shape *s,
+                      tern_attend_tile *attend, const void *operands, float *scratch);
+
+static inline float tern_score_scale(size_t head_dim)
+{
+    return (float)(1.0 / sqrt((double)head_dim));
+}
+
+#endif /* TERN_KERNELS_ATTENTION_TILES_H */
