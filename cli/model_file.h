@@ -20,7 +20,7 @@ tern_activations tern_arg_activations(struct argp_state *state, const char *arg)
 /* Option --cache: in what keys and values are kept. */
 #define TERN_HELP_CACHE                                                                \
     "Of keys and values: f32 (as in training; the default), f16 (half of the memory, " \
-    "and faster in a long text) or int8 (a quarter, and faster still)"
+    "and faster in a long text) or int8 (about a quarter, and faster still)"
 tern_cache_type tern_arg_cache(struct argp_state *state, const char *arg);
 
 #endif /* TERN_CLI_MODEL_FILE_H */

@@ -53,12 +53,6 @@ static size_t min_size(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* Floats, up to a multiple of 16. */
-static size_t round16(size_t n)
-{
-    return (n + 15) / 16 * 16;
-}
-
 static void copy_rows(const float *x, size_t ldx, size_t rows, size_t cols, float *y)
 {
     for (size_t r = 0; r < rows; r++)
@@ -96,8 +90,8 @@ typedef struct forward_scratch {
 /* The layout of the scratch at `base`; only its size if base is NULL. */
 static forward_scratch forward_layout(const tern_attention_shape *s, float *base)
 {
-    const size_t rows = tern_tile_rows(s), keys = round16(s->past + s->queries);
-    const size_t q = round16(rows * s->head_dim), panel = s->head_dim * TILE;
+    const size_t rows = tern_tile_rows(s), keys = tern_round16(s->past + s->queries);
+    const size_t q = tern_round16(rows * s->head_dim), panel = s->head_dim * TILE;
     return (forward_scratch){.q = base,
                              .panel = base ? base + q : NULL,
                              .scores = base ? base + q + panel : NULL,
@@ -152,7 +146,7 @@ static void tile_scores(const tile *t, const forward_scratch *w)
                                .b_panel = t->panel,
                                .c = w->scores,
                                .m = 1,
-                               .n = round16(total),
+                               .n = tern_round16(total),
                                .k = t->dim});
         return;
     }
@@ -176,7 +170,7 @@ static void tile_scores(const tile *t, const forward_scratch *w)
                               .c = w->scores + r * w->keys + j,
                               .c_row = w->keys,
                               .m = rows,
-                              .n = round16(min_size(keys, seen - j)),
+                              .n = tern_round16(min_size(keys, seen - j)),
                               .k = t->dim});
         }
     }
@@ -391,7 +385,7 @@ static void block_gradient(const head *h, const block *b, const backward_scratch
                         .c = w->p + r * TILE,
                         .c_row = TILE,
                         .m = rows,
-                        .n = round16(b->diagonal ? r + rows : b->keys),
+                        .n = tern_round16(b->diagonal ? r + rows : b->keys),
                         .k = h->dim};
         f->chain(&t);
         t.a = w->dout + r * h->dim;

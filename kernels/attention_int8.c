@@ -2,8 +2,8 @@
  *
  * A panel, D' being D up to a multiple of 16:
  *
- *     | K: d 0-3 of 64 keys | d 4-7 .. | 64 scales | V: keys 0-3, D' each | 4-7 .. | 64
- * | 4 bytes a key                    floats      4 bytes for each d             scales
+ *     | K: d 0-3 of 64 keys | d 4-7 | .. | e |  V: keys 0-3 of D' d | 4-7 | .. | e |
+ *          4 bytes a key                  64       4 bytes a d               scales
  *
  * Both are the right-hand side of a tern_int8_product: queries (rows, D') times K give
  * the scores of 64 keys, weights (rows, 64) times V the output, D' numbers. A tile's
@@ -22,17 +22,12 @@
 
 enum { KEYS = TERN_KEY_PANEL };
 
-static size_t round16(size_t n)
-{
-    return (n + 15) / 16 * 16;
-}
-
 /* --- the cache --- */
 
 /* Where the parts of a panel begin, in bytes. */
 static size_t keys_bytes(size_t head_dim)
 {
-    return KEYS * (round16(head_dim) + sizeof(float));
+    return KEYS * (tern_round16(head_dim) + sizeof(float));
 }
 
 size_t tern_int8_panel_bytes(size_t head_dim)
@@ -42,12 +37,13 @@ size_t tern_int8_panel_bytes(size_t head_dim)
 
 static const float *scales_of(const uint8_t *side, size_t head_dim)
 {
-    return (const float *)(const void *)(side + KEYS * round16(head_dim));
+    return (const float *)(const void *)(side + KEYS * tern_round16(head_dim));
 }
 
 static void put_scale(uint8_t *side, size_t head_dim, size_t at, float scale)
 {
-    memcpy(side + KEYS * round16(head_dim) + at * sizeof scale, &scale, sizeof scale);
+    memcpy(side + KEYS * tern_round16(head_dim) + at * sizeof scale, &scale,
+           sizeof scale);
 }
 
 void tern_int8_panel_put(const float *k, const float *v, size_t head_dim, size_t at,
@@ -61,7 +57,7 @@ void tern_int8_panel_put(const float *k, const float *v, size_t head_dim, size_t
         panel[4 * (d / 4 * KEYS + at) + d % 4] = (uint8_t)code[d];
     put_scale(values, head_dim, at, tern_quantize_codes(v, head_dim, code, NULL));
     for (size_t d = 0; d < head_dim; d++)
-        values[4 * (at / 4 * round16(head_dim) + d) + at % 4] = (uint8_t)code[d];
+        values[4 * (at / 4 * tern_round16(head_dim) + d) + at % 4] = (uint8_t)code[d];
 }
 
 /* --- one tile --- */
@@ -90,13 +86,13 @@ typedef struct scratch {
 static void *place(float *base, size_t *floats, size_t n, size_t size)
 {
     void *p = base ? base + *floats : NULL;
-    *floats += round16((n * size + sizeof(float) - 1) / sizeof(float));
+    *floats += tern_round16((n * size + sizeof(float) - 1) / sizeof(float));
     return p;
 }
 
 static scratch lay_out(const tern_attention_shape *s, float *base)
 {
-    const size_t rows = tern_tile_rows(s), wide = round16(s->head_dim);
+    const size_t rows = tern_tile_rows(s), wide = tern_round16(s->head_dim);
     scratch w = {.keys = (s->past + s->queries + KEYS - 1) / KEYS * KEYS};
     size_t used = 0;
     w.scores = place(base, &used, rows * w.keys, sizeof(float));
@@ -241,7 +237,7 @@ static void attend_tile(const tern_attention_shape *s, const tern_tile_place *p,
                          .limit = s->past + p->query + 1,
                          .slope = decode ? 0 : 1,
                          .dim = D,
-                         .wide = round16(D),
+                         .wide = tern_round16(D),
                          .panel = s->panel},
                  &w);
 }

@@ -1,8 +1,6 @@
 /* attention_tiles.c - see attention_tiles.h. No result depends on who computes it. */
 #include "kernels/attention_tiles.h"
 
-#include <omp.h>
-
 #include "kernels/cpu.h"
 
 static size_t min_size(size_t a, size_t b)

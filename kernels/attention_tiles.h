@@ -36,6 +36,12 @@ void tern_attend_all(const tern_attention_shape *s, tern_attend_tile *attend,
 void tern_attend_part(const tern_team *t, const tern_attention_shape *s,
                       tern_attend_tile *attend, const void *operands, float *scratch);
 
+/* Up to a multiple of 16. */
+static inline size_t tern_round16(size_t n)
+{
+    return (n + 15) / 16 * 16;
+}
+
 static inline float tern_score_scale(size_t head_dim)
 {
     return (float)(1.0 / sqrt((double)head_dim));

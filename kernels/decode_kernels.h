@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "kernels/cpu.h"
 #include "kernels/kernels.h"
@@ -51,7 +52,7 @@ typedef struct tern_q8_dots {
  *     c[i][j] = (add ? c[i][j] : 0) + (row[i] * col[j]) * (sum_p a[i][p] b[p][j])
  *
  * b has four of p side by side: b[p][j] is at b[4 (p / 4 * n + j) + p % 4]. Codes are
- * in -127 .. 127, those of a not below 0 if `positive`. */
+ * in -127 .. 127, those of a not below 0 if `positive`; else sums are unspecified. */
 typedef struct tern_int8_product {
     const int8_t *a; /* (m, k), a_row apart */
     size_t a_row;
@@ -108,8 +109,8 @@ static inline int32_t tern_repack_scale(int32_t before, uint16_t bits)
     return before == 0 || before == (int32_t)bits ? (int32_t)bits : -1;
 }
 
-/* x (n) to codes: x ~= code * the scale that is returned. *sum of the codes, or NULL.
- */
+/* x (n) to codes: x ~= code * the scale that is returned, which is NaN if x holds
+ * a NaN or an infinity. *sum of the codes, or NULL. */
 static inline float tern_quantize_codes(const float *x, size_t n, int8_t *q,
                                         int32_t *sum)
 {
@@ -118,7 +119,9 @@ static inline float tern_quantize_codes(const float *x, size_t n, int8_t *q,
     const float s = most > 1e-30f ? 127.0f / most : 0.0f;
     const int32_t codes = tern_kernels_active->quantize(x, s, n, q);
     if (sum) *sum = codes;
-    return most / 127.0f;
+    /* absmax() passes over what is no number, and quantize() makes it -128, as it makes
+     * nothing else. */
+    return isinf(most) || memchr(q, INT8_MIN & 0xff, n) ? NAN : most / 127.0f;
 }
 
 #endif /* TERN_KERNELS_DECODE_KERNELS_H */

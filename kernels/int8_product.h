@@ -1,17 +1,16 @@
 /* int8_product.h - tern_int8_product (decode_kernels.h) for every level but the scalar
- * one, which includes this after it has defined, for a register of INT8_LANES int32,
+ * one. A level includes this after it has defined, for a register of INT8_LANES int32,
  * of which INT8_VECS for each row of a stay in registers; INT8_TWO_WAYS, whether there
  * is a better way for a that is `positive`:
  *
- *     int8_words                       the register
- *     int8_start(sum)                  what a sum begins with, `sum` that of a's row
- *     int8_load(b), int8_repeat(a)     4 codes of each of its columns; 4 codes of a row
- *                                      for all of them
- *     int8_size(b, positive)           what int8_dot() wants of b besides itself
+ *     int8_words                      the register
+ *     int8_start(sum)                 what a sum begins with, `sum` that of a's row
+ *     int8_load(b)                    4 codes of each of its columns
+ *     int8_repeat(a)                  4 codes of a row for all of them
+ *     int8_size(b, positive)          what int8_dot() wants of b besides itself
  *     int8_dot(s, a, b, size, positive)
- *                                      s += the four products of every lane
- *     int8_finish(s, e, d, add, c)     c = (add ? c : 0) + (e * d) * s; ones if d is
- * NULL
+ *                                     s += the four products of every lane
+ *     int8_finish(s, e, d, add, c)    c = (add ? c : 0) + (e * d) * s; d NULL: ones
  *
  *                    columns j -->       16 columns are a line of 64 bytes
  *     p = 0 .. 3   | b b b b | b b b b | ..

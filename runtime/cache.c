@@ -6,7 +6,6 @@
 
 #include "base/half.h"
 #include "kernels/attention_int8.h"
-#include "kernels/cpu.h"
 #include "runtime/session.h"
 
 static const struct {
@@ -131,8 +130,9 @@ size_t tern_cache_part_scratch(const tern_session *s, int64_t past, int64_t rows
 
 size_t tern_cache_scratch(const tern_session *s, int64_t past, int64_t rows)
 {
-    return (size_t)tern_threads() * tern_cache_part_scratch(s, past, rows) *
-           sizeof(float);
+    const tern_attention_shape shape = shape_of(s, past, rows);
+    return s->cache_type == TERN_CACHE_INT8 ? tern_attention_int8_scratch(&shape)
+                                            : tern_attention_scratch(&shape);
 }
 
 void tern_cache_attend(const tern_session *s, int64_t layer, int64_t rows)
@@ -187,11 +187,17 @@ size_t tern_session_position_bytes(const tern_session *s)
 
 tern_status tern_session_set_cache(tern_session *s, tern_cache_type type)
 {
-    if (s->length > 0 && type != s->cache_type)
+    const tern_cache_type before = s->cache_type;
+    if ((unsigned)type >= TYPES)
+        return tern_fail(TERN_EARG, "cache type %d: there are f32, f16 and int8",
+                         (int)type);
+    if (s->length > 0 && type != before)
         return tern_fail(TERN_EARG,
                          "a session of %" PRId64 " ids cannot change what its cache "
                          "holds; truncate it to 0 first",
                          s->length);
     s->cache_type = type;
-    return tern_session_want_scratch(s);
+    const tern_status status = tern_session_want_scratch(s);
+    if (status != TERN_OK) s->cache_type = before;
+    return status;
 }

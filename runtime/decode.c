@@ -141,7 +141,8 @@ static void store(const decoding *d, const tern_team *t, int64_t layer)
     }
 }
 
-/* This member's scratch: members may be at different rows, so that of the longest. */
+/* This member's scratch: members may be at different rows, so the most that one needs.
+ */
 static float *attention_scratch(const decoding *d, const tern_team *t)
 {
     size_t floats = 0;

@@ -172,8 +172,9 @@ tern_status tern_session_set_activations(tern_session *s, tern_activations how);
 typedef enum tern_cache_type {
     TERN_CACHE_F32,  /* as in training, to the bit; the default */
     TERN_CACHE_F16,  /* half of it: rounded to 11 bits */
-    TERN_CACHE_INT8, /* a quarter: 8 bits, a scale for each head's vector, and attention
-                        in integers, for which queries and weights are rounded too */
+    TERN_CACHE_INT8, /* about a quarter: 8 bits, a scale for each head's vector, and
+                        attention in integers, for which queries and weights are
+                        rounded too */
 } tern_cache_type;
 
 /* "f32", "f16", "int8"; find gives -1 if there is no such name. */

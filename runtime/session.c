@@ -105,10 +105,10 @@ static size_t lay_out(tern_session *s, char *base)
     return used;
 }
 
-/* Attention scratch for a chunk; more than _new gave only if threads were added. */
-tern_status tern_session_want_attention(tern_session *s, int64_t past, int64_t rows)
+/* Attention scratch; more than _new gave only if threads were added, or for another
+ * type of cache. */
+static tern_status want_bytes(tern_session *s, size_t bytes)
 {
-    const size_t bytes = tern_cache_scratch(s, past, rows);
     if (bytes <= s->attention_bytes) return TERN_OK;
     void *larger = reserve(bytes);
     if (!larger)
@@ -119,10 +119,15 @@ tern_status tern_session_want_attention(tern_session *s, int64_t past, int64_t r
     return TERN_OK;
 }
 
+static tern_status want_attention(tern_session *s, int64_t past, int64_t rows)
+{
+    return want_bytes(s, tern_cache_scratch(s, past, rows));
+}
+
 tern_status tern_session_want_scratch(tern_session *s)
 {
-    TERN_TRY(tern_session_want_attention(s, s->context - s->rows, s->rows));
-    return tern_session_want_attention(s, s->context - 1, 1);
+    TERN_TRY(want_attention(s, s->context - s->rows, s->rows));
+    return want_attention(s, s->context - 1, 1);
 }
 
 tern_status tern_session_new(const tern_runtime *m, int64_t context, tern_session **out)
@@ -390,8 +395,8 @@ static tern_status evaluate(tern_session *s, const int32_t *ids, int64_t count,
 {
     TERN_TRY(check_ids(s, ids, count));
     const int64_t most = min_int(count, s->rows);
-    TERN_TRY(tern_session_want_attention(s, s->length + count - most, most));
-    TERN_TRY(tern_session_want_attention(s, s->length + count - 1, 1));
+    TERN_TRY(want_attention(s, s->length + count - most, most));
+    TERN_TRY(want_attention(s, s->length + count - 1, 1));
     const int64_t V = s->model->spec.vocab;
     for (int64_t done = 0, n; done < count; done += n, s->length += n) {
         n = min_int(count - done, s->rows);
@@ -459,14 +464,14 @@ tern_status tern_session_eval_many(tern_session *const *s, const int32_t *ids,
 {
     TERN_TRY(check_together(s, ids, count));
     const int64_t V = s[0]->model->spec.vocab;
-    int64_t longest = 0;
+    size_t most = 0; /* any of them may lend its scratch to the others */
     bool together = true;
     for (int64_t i = 0; i < count; i++) {
-        longest = max_int(longest, s[i]->length);
+        const size_t bytes = tern_cache_scratch(s[i], s[i]->length, 1);
+        if (bytes > most) most = bytes;
         together &= tern_decode_can(s[i]);
     }
-    for (int64_t i = 0; i < count; i++)
-        TERN_TRY(tern_session_want_attention(s[i], longest, 1));
+    for (int64_t i = 0; i < count; i++) TERN_TRY(want_bytes(s[i], most));
     for (int64_t done = 0, n; done < count; done += n) {
         n = together ? min_int(count - done, TERN_DECODE_ROWS) : 1;
         float *out = logits ? logits + done * V : NULL;

@@ -1,4 +1,4 @@
-/* session.h - a session, as session.c and decode.c see it. */
+/* session.h - a session, as session.c, decode.c and cache.c see it. */
 #ifndef TERN_RUNTIME_SESSION_H
 #define TERN_RUNTIME_SESSION_H
 
@@ -27,8 +27,8 @@ struct tern_session {
      *     | positions 0-63                            | 64-127 ..
      *     | layer 0: head 0: K (D, 64) V (64, D) | .. | layer 0: ..
      *
-     * floats or the bits of fp16; for int8, what attention_int8.c draws. Smaller types
-     * use the first part of the same addresses. */
+     * floats or the bits of fp16; for int8, what attention_int8.c draws. There are
+     * addresses for the largest type; the others use a part of them. */
     void *cache;
     tern_cache_type cache_type;
     float *cos, *sin; /* (context, D / 2), `angles` rows computed so far */
@@ -59,10 +59,7 @@ struct tern_session {
     void *probe_user;
 };
 
-/* session.c: attention scratch for `rows` ids after `past`. */
-tern_status tern_session_want_attention(tern_session *s, int64_t past, int64_t rows);
-
-/* The same for whatever this session may be asked for at once. */
+/* session.c: attention scratch for whatever this session may be asked for at once. */
 tern_status tern_session_want_scratch(tern_session *s);
 
 /* --- cache.c --- */

@@ -3,6 +3,9 @@
 #ifndef TERN_TESTS_KERNELS_FLOAT_LEVELS_H
 #define TERN_TESTS_KERNELS_FLOAT_LEVELS_H
 
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +47,29 @@ static inline size_t first_difference(const float *a, const float *b, size_t n)
         if (memcmp(a + i, b + i, sizeof *a) != 0 && !(a[i] != a[i] && b[i] != b[i]))
             return i;
     return n;
+}
+
+/* Scratch of the promised size between two pages of sentinels. */
+enum { SENTINELS = 64 };
+
+static inline float *scratch_new(size_t bytes)
+{
+    const size_t n = bytes / sizeof(float);
+    float *x = tern_calloc(n + 2 * SENTINELS, sizeof *x);
+    for (size_t i = 0; i < n + 2 * SENTINELS; i++)
+        x[i] = NAN; /* nothing may rely on 0 */
+    for (size_t i = 0; i < SENTINELS; i++) x[i] = x[SENTINELS + n + i] = 12345.0f;
+    return x;
+}
+
+static inline void scratch_free(float *x, size_t bytes)
+{
+    const size_t n = bytes / sizeof(float);
+    size_t touched = 0;
+    for (size_t i = 0; i < SENTINELS; i++)
+        touched += x[i] != 12345.0f || x[SENTINELS + n + i] != 12345.0f;
+    cr_expect(eq(sz, touched, 0), "wrote outside the scratch");
+    tern_free(x);
 }
 
 #endif /* TERN_TESTS_KERNELS_FLOAT_LEVELS_H */

@@ -140,29 +140,6 @@ static void problem_free(problem *p)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) tern_free(all[i]);
 }
 
-/* Scratch of the promised size between two pages of sentinels. */
-enum { SENTINELS = 64 };
-
-static float *scratch_new(size_t bytes)
-{
-    const size_t n = bytes / sizeof(float);
-    float *x = tern_calloc(n + 2 * SENTINELS, sizeof *x);
-    for (size_t i = 0; i < n + 2 * SENTINELS; i++)
-        x[i] = NAN; /* nothing may rely on 0 */
-    for (size_t i = 0; i < SENTINELS; i++) x[i] = x[SENTINELS + n + i] = 12345.0f;
-    return x;
-}
-
-static void scratch_free(float *x, size_t bytes)
-{
-    const size_t n = bytes / sizeof(float);
-    size_t touched = 0;
-    for (size_t i = 0; i < SENTINELS; i++)
-        touched += x[i] != 12345.0f || x[SENTINELS + n + i] != 12345.0f;
-    cr_expect(eq(sz, touched, 0), "wrote outside the scratch");
-    tern_free(x);
-}
-
 static void forward(const tern_attention_shape *s, const float *q, const float *k,
                     const float *v, float *o, float *lse)
 {

@@ -20,14 +20,18 @@ static int8_t draw_code(uint64_t seed, size_t i)
     return (int8_t)(n < 3 ? -127 : n > 256 ? 127 : (int)n - 130);
 }
 
-static void check_product(size_t m, size_t n, size_t k, bool columns, bool add)
+static void check_product(size_t m, size_t n, size_t k, bool columns, bool add,
+                          bool positive)
 {
     static int8_t a[MOST_M * (MOST_K + 4)], b[MOST_K * MOST_N];
     static float row[MOST_M], col[MOST_N];
     static float c[MOST_M][MOST_N + 1], want[MOST_M][MOST_N + 1];
     static int32_t sum[MOST_M];
     const size_t a_row = k + 4;
-    for (size_t i = 0; i < m * a_row; i++) a[i] = draw_code(m + n, i);
+    for (size_t i = 0; i < m * a_row; i++) {
+        a[i] = draw_code(m + n, i);
+        if (positive && a[i] < 0) a[i] = (int8_t)-a[i];
+    }
     for (size_t i = 0; i < k * n; i++) b[i] = draw_code(k, i);
     for (size_t i = 0; i < m; i++) row[i] = tern_test_rand(3, i);
     for (size_t j = 0; j < n; j++) col[j] = tern_test_rand(4, j);
@@ -46,11 +50,13 @@ static void check_product(size_t m, size_t n, size_t k, bool columns, bool add)
     tern_decode_active->int8_product(&(tern_int8_product){.a = a,
                                                           .a_row = a_row,
                                                           .a_sum = sum,
+                                                          .positive = positive,
                                                           .row = row,
                                                           .m = m,
                                                           .k = k,
                                                           .b = b,
                                                           .n = n,
+                                                          .ahead = sizeof b,
                                                           .col = columns ? col : NULL,
                                                           .c = c[0],
                                                           .c_row = MOST_N + 1,
@@ -69,8 +75,9 @@ Test(attention_int8, product)
         if (!use_level(level)) continue;
         for (size_t m = 1; m <= MOST_M; m++)
             for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-                for (int kind = 0; kind < 4; kind++)
-                    check_product(m, sizes[i][0], sizes[i][1], kind & 1, kind & 2);
+                for (int kind = 0; kind < 8; kind++)
+                    check_product(m, sizes[i][0], sizes[i][1], kind & 1, kind & 2,
+                                  kind & 4);
     }
 }
 
@@ -78,10 +85,10 @@ Test(attention_int8, product)
 Test(attention_int8, extremes)
 {
     static int8_t a[64], b[64 * 16];
-    static const int signs[][2] = {{1, 1}, {-1, 1}, {1, -1}, {-1, -1}};
+    static const int signs[][2] = {{1, 1}, {-1, 1}, {1, -1}, {-1, -1}, {1, 1}, {1, -1}};
     for (int level = 0; level < (int)TERN_LEVEL_COUNT; level++) {
         if (!use_level(level)) continue;
-        for (size_t s = 0; s < 4; s++) {
+        for (size_t s = 0; s < 6; s++) {
             float c[16];
             memset(a, 127 * signs[s][0], sizeof a);
             memset(b, 127 * signs[s][1], sizeof b);
@@ -89,6 +96,7 @@ Test(attention_int8, extremes)
             const float one = 1.0f;
             tern_decode_active->int8_product(&(tern_int8_product){.a = a,
                                                                   .a_sum = &sum,
+                                                                  .positive = s >= 4,
                                                                   .row = &one,
                                                                   .m = 1,
                                                                   .k = 64,
@@ -209,10 +217,11 @@ static void oracle(const caches *c, size_t i, size_t h, double *o)
 static float *attend(const caches *c)
 {
     const tern_attention_shape *s = &c->shape;
+    const size_t bytes = tern_attention_int8_scratch(s);
     float *o = tern_calloc(s->queries * s->heads * s->head_dim, sizeof *o);
-    void *scratch = tern_calloc(tern_attention_int8_scratch(s), 1);
-    tern_attention_int8(s, c->q, c->cells, o, scratch);
-    tern_free(scratch);
+    float *scratch = scratch_new(bytes);
+    tern_attention_int8(s, c->q, c->cells, o, scratch + SENTINELS);
+    scratch_free(scratch, bytes);
     return o;
 }
 
@@ -260,6 +269,7 @@ Test(attention_int8, is_attention)
         check(200, 9, 8, 2, 64);
         check(10, 130, 2, 1, 2);
         check(129, 1, 20, 5, 128);
+        check(20, 2, 70, 1, 16);
     }
 }
 
@@ -280,11 +290,36 @@ Test(attention_int8, one_key)
     caches_free(&c);
 }
 
+/* What is no number does not become one. */
+Test(attention_int8, nan)
+{
+    static const float bad[] = {NAN, INFINITY, -INFINITY};
+    for (int level = 0; level < (int)TERN_LEVEL_COUNT; level++) {
+        if (!use_level(level)) continue;
+        for (size_t i = 0; i < 3; i++)
+            for (int which = 0; which < 3; which++) {
+                caches c = caches_new(70, 1, 2, 1, 32);
+                float *const side[] = {c.q, c.k, c.v};
+                side[which][32 + 5] = bad[i]; /* of head 1, or of position 1 */
+                put_all(&c);
+                float *o = attend(&c);
+                cr_expect(ne(int, isfinite(o[0]), which == 0 ? 0 : 1), "%d %zu", which,
+                          i);
+                cr_expect(not(isfinite(o[32])), "%d %zu", which, i);
+                tern_free(o);
+                caches_free(&c);
+            }
+    }
+}
+
 /* Levels and threads: the same bits. */
 Test(attention_int8, same_bits)
 {
-    static const size_t shapes[][5] = {
-        {0, 200, 4, 2, 32}, {150, 1, 20, 5, 128}, {77, 20, 3, 1, 40}};
+    static const size_t shapes[][5] = {{0, 200, 4, 2, 32},
+                                       {150, 1, 20, 5, 128},
+                                       {77, 20, 3, 1, 40},
+                                       {40, 1, 2, 1, 32},
+                                       {30, 1, 130, 1, 16}};
     for (size_t n = 0; n < sizeof shapes / sizeof *shapes; n++) {
         const size_t *s = shapes[n];
         caches c = caches_new(s[0], s[1], s[2], s[3], s[4]);
@@ -294,7 +329,7 @@ Test(attention_int8, same_bits)
         float *want = attend(&c);
         for (int level = 0; level < (int)TERN_LEVEL_COUNT; level++) {
             if (!use_level(level)) continue;
-            for (int threads = 1; threads <= 3; threads++) {
+            for (int threads = 1; threads <= 5; threads++) {
                 tern_threads_set(threads);
                 put_all(&c);
                 float *got = attend(&c);

@@ -54,12 +54,13 @@ static int32_t id_at(int session, int64_t position)
                                     (uint64_t)(100 * session + position), V);
 }
 
-/* Session i begins with i % 7 ids. */
+/* Session i begins with i % 7 ids; types of caches and contexts differ. */
 static void begin(const tern_runtime *m, tern_session **s, int count)
 {
     int32_t ids[7];
     for (int i = 0; i < count; i++) {
-        MUST(tern_session_new(m, 0, &s[i]));
+        MUST(tern_session_new(m, i % 2 ? 0 : 12, &s[i]));
+        MUST(tern_session_set_cache(s[i], (tern_cache_type)((i + count) % 3)));
         for (int j = 0; j < i % 7; j++) ids[j] = id_at(i, j);
         if (i % 7) MUST(tern_session_eval(s[i], ids, i % 7, NULL));
     }
@@ -92,7 +93,10 @@ static void together(const tern_runtime *m, int count, const float *want)
     tern_session *s[MOST];
     int32_t ids[MOST];
     float *logits = malloc((size_t)count * V * sizeof *logits);
+    const int threads = tern_threads();
+    tern_threads_set(1); /* sessions made with fewer threads than use them */
     begin(m, s, count);
+    tern_threads_set(threads);
     for (int step = 0; step < 3; step++) {
         for (int i = 0; i < count; i++) ids[i] = id_at(i, tern_session_length(s[i]));
         MUST(tern_session_eval_many(s, ids, count, logits));

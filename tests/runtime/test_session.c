@@ -240,6 +240,9 @@ Test(session, large_vocabulary_agrees_with_oracle)
 /* --- bit for bit --- */
 
 /* All logits of `ids`, the text cut into pieces of lengths from `cuts`, repeated. */
+/* What the sessions below keep keys and values in. */
+static tern_cache_type cache_type = TERN_CACHE_F32;
+
 static float *in_pieces(const tern_runtime *m, const int32_t *ids, int64_t n,
                         const int64_t *cuts, size_t count)
 {
@@ -247,6 +250,7 @@ static float *in_pieces(const tern_runtime *m, const int32_t *ids, int64_t n,
     float *logits = malloc((size_t)(n * V) * sizeof *logits);
     tern_session *s = session_of(m);
     int64_t at = 0;
+    MUST(tern_session_set_cache(s, cache_type));
     for (size_t i = 0; at < n; i = (i + 1) % count) {
         const int64_t piece = cuts[i] < n - at ? cuts[i] : n - at;
         MUST(tern_session_eval_all(s, ids + at, piece, logits + at * V));
@@ -333,6 +337,15 @@ Test(session, same_bits_long)
     same_everywhere(&s, TERN_GGML_Q2_0, TERN_GGML_F16, 550);
 }
 
+Test(session, same_bits_of_smaller_caches)
+{
+    tern_spec s = BITNET;
+    s.context = 90; /* two panels of keys */
+    s.kv_heads = 2;
+    for (cache_type = TERN_CACHE_F16; cache_type <= TERN_CACHE_INT8; cache_type++)
+        same_everywhere(&s, TERN_GGML_Q2_0, TERN_GGML_F16, 90);
+}
+
 /* One model in four encodings is one model. */
 Test(session, types_do_not_matter)
 {
@@ -378,6 +391,7 @@ static void small_cache(const tern_spec *spec, uint32_t linear, tern_cache_type 
     tern_session_truncate(s, 0);
     MUST(tern_session_set_cache(s, type));
     cr_expect(lt(sz, tern_session_position_bytes(s), bytes));
+    cr_expect(eq(int, tern_session_set_cache(s, (tern_cache_type)-1), TERN_EARG));
     MUST(tern_session_eval_all(s, ids, N, whole));
     tern_session_truncate(s, 0);
     for (int i = 0; i < N; i++)
