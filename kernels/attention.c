@@ -262,27 +262,25 @@ static void attend_tile(const tern_attention_shape *s, const tern_tile_place *p,
                         const void *operands_, float *scratch)
 {
     const operands *a = operands_;
-    const size_t T = s->queries, D = s->head_dim, keys = s->past + T;
-    const size_t width = s->heads * D, kv_width = s->kv_heads * D;
+    const size_t D = s->head_dim, keys = s->past + s->queries;
+    const size_t kv_width = s->kv_heads * D;
     assert(a->k || s->panel);
-    const size_t row = (p->batch * T + p->query) * width + p->head * D;
-    const size_t key_head = p->head / (s->heads / s->kv_heads);
     const size_t kv =
-        s->panel ? key_head * s->head : p->batch * keys * kv_width + key_head * D;
+        s->panel ? p->key_head * s->head : p->batch * keys * kv_width + p->key_head * D;
+    const size_t lse = (p->batch * s->heads + p->head) * s->queries + p->query;
     const forward_scratch w = forward_layout(s, scratch);
-    const size_t lse = (p->batch * s->heads + p->head) * T + p->query;
-    const tile t = {.q = a->q + row,
+    const tile t = {.q = a->q + p->at,
                     .k = a->k ? a->k + kv : NULL,
                     .v = a->v ? a->v + kv : NULL,
                     .k16 = a->k ? NULL : a->k16 + kv,
                     .v16 = a->v ? NULL : a->v16 + kv,
-                    .o = a->o + row,
+                    .o = a->o + p->at,
                     .lse = a->lse ? a->lse + lse : NULL,
-                    .q_row = T == 1 ? D : width,
+                    .q_row = p->step,
                     .kv_row = s->panel ? D : kv_width,
                     .rows = p->rows,
-                    .limit = s->past + p->query + 1,
-                    .slope = T == 1 ? 0 : 1,
+                    .limit = p->limit,
+                    .slope = p->slope,
                     .dim = D,
                     .panel = s->panel};
     tile_forward(&t, &w);

@@ -223,21 +223,17 @@ static void attend_tile(const tern_attention_shape *s, const tern_tile_place *p,
                         const void *operands_, float *base)
 {
     const operands *a = operands_;
-    const size_t D = s->head_dim, width = s->heads * D;
-    const size_t row = p->query * width + p->head * D;
-    const size_t key_head = p->head / (s->heads / s->kv_heads);
-    const bool decode = s->queries == 1;
     const scratch w = lay_out(s, base);
     assert(s->batch == 1 && s->panel);
-    tile_forward(&(tile){.q = a->q + row,
-                         .cache = a->cache + key_head * s->head,
-                         .o = a->o + row,
-                         .row = decode ? D : width,
+    tile_forward(&(tile){.q = a->q + p->at,
+                         .cache = a->cache + p->key_head * s->head,
+                         .o = a->o + p->at,
+                         .row = p->step,
                          .rows = p->rows,
-                         .limit = s->past + p->query + 1,
-                         .slope = decode ? 0 : 1,
-                         .dim = D,
-                         .wide = tern_round16(D),
+                         .limit = p->limit,
+                         .slope = p->slope,
+                         .dim = s->head_dim,
+                         .wide = tern_round16(s->head_dim),
                          .panel = s->panel},
                  &w);
 }

@@ -8,6 +8,23 @@ static size_t min_size(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+/* slope is 1 where the rows are successive queries, 0 where they are heads. */
+static tern_tile_place place(const tern_attention_shape *s, size_t batch, size_t head,
+                             size_t query, size_t rows)
+{
+    const size_t D = s->head_dim, width = s->heads * D;
+    const bool heads = s->queries == 1;
+    return (tern_tile_place){.batch = batch,
+                             .head = head,
+                             .query = query,
+                             .key_head = head / (s->heads / s->kv_heads),
+                             .rows = rows,
+                             .limit = s->past + query + 1,
+                             .slope = heads ? 0 : 1,
+                             .at = (batch * s->queries + query) * width + head * D,
+                             .step = heads ? D : width};
+}
+
 /* --- successive queries of a head --- */
 
 /* How the T queries of every head of every sequence are cut. */
@@ -30,10 +47,8 @@ static void attend_queries(const tern_attention_shape *s, const cut *c, size_t i
 {
     const size_t pieces = c->tiles / c->lines, line = index / pieces;
     const size_t first = index % pieces * c->step;
-    const tern_tile_place tile = {.batch = line / s->heads,
-                                  .head = line % s->heads,
-                                  .query = first,
-                                  .rows = min_size(c->step, s->queries - first)};
+    const tern_tile_place tile = place(s, line / s->heads, line % s->heads, first,
+                                       min_size(c->step, s->queries - first));
     attend(s, &tile, operands, scratch);
 }
 
@@ -49,8 +64,8 @@ static void attend_heads(const tern_team *t, const tern_attention_shape *s,
     for (size_t row = own.first, end; row < own.end; row = end) {
         end = min_size(own.end, (row / group + 1) * group);
         end = min_size(end, row + step);
-        const tern_tile_place tile = {
-            .batch = row / s->heads, .head = row % s->heads, .rows = end - row};
+        const tern_tile_place tile =
+            place(s, row / s->heads, row % s->heads, 0, end - row);
         attend(s, &tile, operands, scratch);
     }
 }

@@ -18,10 +18,12 @@ static inline size_t tern_tile_rows(const tern_attention_shape *s)
     return rows < TERN_KEY_PANEL ? rows : TERN_KEY_PANEL;
 }
 
-/* Where the rows of one tile lie. */
+/* The rows of one tile. */
 typedef struct tern_tile_place {
     size_t batch, head, query; /* of its first row */
-    size_t rows;
+    size_t key_head;
+    size_t rows, limit, slope; /* row r sees limit + slope * r keys */
+    size_t at, step; /* q and o: of the first row; from row to row, in floats */
 } tern_tile_place;
 
 /* What is done to one tile, with scratch of the thread's own. */

@@ -13,6 +13,10 @@ small_config
 "$TERN" bench m.gguf -p 8,4 -n 6 -t 1,2 -b 1,3 -d 0,2 -r 2 --json >rows.json
 [ "$(grep -c '"test": "pp8' rows.json)" = 4 ] || fail "pp8 with 2 numbers of threads, 2 depths"
 [ "$(grep -c '"test": "tg6' rows.json)" = 8 ] || fail "tg6 with 2 threads, 2 batches, 2 depths"
+for type in f32 f16 int8; do
+    "$TERN" bench m.gguf -p 4 -n 6 -d 3 -c $type -r 1 --json >cache.json
+    [ "$(grep -c "\"cache\": \"$type\"" cache.json)" = 2 ] || fail "-c $type is not said"
+done
 for key in tokens_per_second threads batch depth percent_of_integer_peak repeats; do
     [ -n "$(json rows.json $key)" ] || fail "bench --json has no $key"
 done
