@@ -10,7 +10,7 @@ set -eu
 packages="gcc libc6-dev cmake ninja-build pkg-config libjansson-dev libpcre2-dev
 libhdf5-dev libcyaml-dev libyaml-dev libxxhash-dev libopenblas-openmp-dev"
 if [ "${1:-}" = "--test" ]; then
-    packages="$packages git clang clang-format libclang-rt-14-dev libomp-14-dev
+    packages="$packages git ccache clang clang-format libclang-rt-14-dev libomp-14-dev
 libcriterion-dev libsimde-dev python3-h5py hdf5-tools"
     # For AArch64, cross-compiled: the libraries come by scripts/aarch64-sysroot.sh.
     [ "$(uname -m)" != x86_64 ] || packages="$packages gcc-aarch64-linux-gnu qemu-user"

@@ -55,7 +55,7 @@ scripts/check-static.sh "$out/static/cli/tern" "$out/runtime/cli/tern" \
     "$out/runtime/tests/toy_model"
 
 step "sessions on several threads, ThreadSanitizer"
-build thread -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+target=threads build thread -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=RelWithDebInfo \
     -DTERN_RUNTIME_ONLY=ON -DTERN_SANITIZE=thread
 # One OpenMP thread for each session: how OpenMP's own wait for each other is not seen.
 OMP_NUM_THREADS=1 TSAN_OPTIONS="halt_on_error=1" \

@@ -7,6 +7,7 @@
 #include "data/pretokenize.h"
 #include "tests/data/random_text.h"
 #include "tests/data/tokenizer_help.h"
+#include "tests/support/emulated.h"
 
 /* --- byte --- */
 
@@ -240,7 +241,7 @@ Test(tokenizer, merges_equal_a_plain_loop)
     random_text r = {.seed = 3};
     static const char *const scraps[] = {"a",  "b",  "t", "h",  "e",    "r",
                                          "aa", "ab", "n", "ve", "over", "iv"};
-    for (int round = 0; round < 300; round++) {
+    for (int round = 0; round < TERN_ROUNDS(300); round++) {
         char word[160]; /* letters only: one pre-token; short and long ones */
         size_t n = 0;
         const size_t length = 1 + random_below(&r, round % 3 ? 45 : 150);
@@ -275,7 +276,7 @@ Test(tokenizer, any_order_of_merges_equals_a_plain_loop)
         }
     cr_assert(n == TOKENS && m == MERGES);
     random_text r = {.seed = 17};
-    for (int round = 0; round < 40; round++) {
+    for (int round = 0; round < TERN_ROUNDS(40); round++) {
         for (size_t i = 0; i < MERGES; i++) merges[i] = pairs[i];
         for (size_t i = MERGES - 1; i > 0; i--) {
             const size_t k = random_below(&r, i + 1);
@@ -299,7 +300,7 @@ Test(tokenizer, any_order_of_merges_equals_a_plain_loop)
 /* A megabyte without a break must not take the square of its length. */
 Test(tokenizer, one_very_long_word)
 {
-    enum { N = 1 << 20 };
+    enum { N = TERN_ROUNDS(1 << 20) };
     tern_tokenizer *t = small_bpe(TERN_PRETOK_LLAMA3);
     char *text = malloc(N);
     memset(text, 'a', N);
@@ -550,7 +551,7 @@ Test(tokenizer, pieces_give_the_ids_of_the_whole, .timeout = 120)
                                              .special = specials,
                                              .specials = 6};
         tern_tokenizer *t = learn(corpus, corpus_bytes, &how);
-        for (int round = 0; round < 12000; round++) {
+        for (int round = 0; round < TERN_ROUNDS(12000); round++) {
             char text[220];
             size_t n =
                 random_fill(&r, text, 20 + random_below(&r, 130), round % 4 ? 0 : 9);

@@ -10,6 +10,7 @@
 #include "base/half.h"
 #include "kernels/float_kernels.h"
 #include "tests/kernels/float_levels.h"
+#include "tests/support/emulated.h"
 
 enum { SPAN = 1 << 17, OUTPUTS = 4, MAX_OUT = OUTPUTS * SPAN, GUARD = 32 };
 
@@ -233,9 +234,10 @@ Test(float_levels, small_rows_have_the_same_bits)
 
 Test(float_levels, large_rows_have_the_same_bits)
 {
-    compare(300, 384); /* all functions in parallel */
-    compare(3, 10007); /* few long rows */
-    compare(1700, 76); /* several blocks of rows, a partial group of columns */
+    compare(TERN_ROUNDS(300), 384); /* all functions in parallel */
+    compare(3, TERN_ROUNDS(10007)); /* few long rows */
+    /* Several blocks of rows, a partial group of columns. */
+    compare(TERN_ROUNDS(1700), 76);
 }
 
 /* What is not a number must pass through, the same way, and never trap. */
