@@ -24,33 +24,38 @@ enum { KEYS = TERN_KEY_PANEL };
 
 /* --- the cache --- */
 
-/* Where the parts of a panel begin, in bytes. */
-static size_t keys_bytes(size_t head_dim)
+/* Where the parts of a panel begin, in bytes: of each side the scales, and the values'
+ * side. */
+static size_t scales_at(size_t head_dim)
 {
-    return KEYS * (tern_round16(head_dim) + sizeof(float));
+    return KEYS * tern_round16(head_dim);
+}
+
+static size_t values_at(size_t head_dim)
+{
+    return scales_at(head_dim) + KEYS * sizeof(float);
 }
 
 size_t tern_int8_panel_bytes(size_t head_dim)
 {
-    return 2 * keys_bytes(head_dim);
+    return 2 * values_at(head_dim);
 }
 
 static const float *scales_of(const uint8_t *side, size_t head_dim)
 {
-    return (const float *)(const void *)(side + KEYS * tern_round16(head_dim));
+    return (const float *)(const void *)(side + scales_at(head_dim));
 }
 
 static void put_scale(uint8_t *side, size_t head_dim, size_t at, float scale)
 {
-    memcpy(side + KEYS * tern_round16(head_dim) + at * sizeof scale, &scale,
-           sizeof scale);
+    memcpy(side + scales_at(head_dim) + at * sizeof scale, &scale, sizeof scale);
 }
 
 void tern_int8_panel_put(const float *k, const float *v, size_t head_dim, size_t at,
                          uint8_t *panel)
 {
     int8_t code[TERN_HEAD_DIM_MAX];
-    uint8_t *values = panel + keys_bytes(head_dim);
+    uint8_t *values = panel + values_at(head_dim);
     assert(head_dim <= TERN_HEAD_DIM_MAX);
     put_scale(panel, head_dim, at, tern_quantize_codes(k, head_dim, code, NULL));
     for (size_t d = 0; d < head_dim; d++)
@@ -175,7 +180,7 @@ static void round_weights(const tile *t, const scratch *w, size_t j,
 static void tile_values(const tile *t, const scratch *w)
 {
     for (size_t j = 0; j < seen_by(t, t->rows - 1); j += KEYS) {
-        const uint8_t *values = t->cache + j / KEYS * t->panel + keys_bytes(t->dim);
+        const uint8_t *values = t->cache + j / KEYS * t->panel + values_at(t->dim);
         round_weights(t, w, j, scales_of(values, t->dim));
         tern_decode_active->int8_product(
             &(tern_int8_product){.a = w->w_codes,

@@ -187,16 +187,12 @@ static inline int8_words int8_repeat(const int8_t *a)
 
 /* The unsigned operand is a if it may be, else |b|: pairs are at most 2 * 127 * 127 in
  * size. */
-static inline int8_words int8_size(int8_words b, bool positive)
-{
-    return positive ? b : _mm256_abs_epi8(b);
-}
-
 static inline int8_words int8_dot(int8_words s, int8_words a, int8_words b,
-                                  int8_words size, bool positive)
+                                  bool positive)
 {
-    const __m256i four =
-        positive ? products(a, b) : products(size, _mm256_sign_epi8(a, b));
+    const __m256i four = positive
+                             ? products(a, b)
+                             : products(_mm256_abs_epi8(b), _mm256_sign_epi8(a, b));
     s = _mm256_add_epi32(s, four);
     TERN_OPAQUE(s); /* gcc would begin all eight, and keep sums in memory */
     return s;

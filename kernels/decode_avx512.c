@@ -163,16 +163,9 @@ static inline int8_words int8_repeat(const int8_t *a)
     return _mm512_set1_epi32(four);
 }
 
-static inline int8_words int8_size(int8_words b, bool positive)
-{
-    (void)positive;
-    return b;
-}
-
 static inline int8_words int8_dot(int8_words s, int8_words a, int8_words b,
-                                  int8_words size, bool positive)
+                                  bool positive)
 {
-    (void)size;
     (void)positive;
     s = _mm512_dpbusd_epi32(s, b, a);
     TERN_OPAQUE(s); /* as in decode_avx2.c */

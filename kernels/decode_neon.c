@@ -47,9 +47,8 @@ static void q8_dots(const tern_q8_dots *d)
 /* --- caches of int8 --- */
 
 static inline int8_words int8_dot(int8_words s, int8_words a, int8_words b,
-                                  int8_words size, bool positive)
+                                  bool positive)
 {
-    (void)size;
     (void)positive;
     return vaddq_s32(s, products(vreinterpretq_s8_s32(a), vreinterpretq_s8_s32(b)));
 }

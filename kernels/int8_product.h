@@ -7,9 +7,7 @@
  *     int8_start(sum)                 what a sum begins with, `sum` that of a's row
  *     int8_load(b)                    4 codes of each of its columns
  *     int8_repeat(a)                  4 codes of a row for all of them
- *     int8_size(b, positive)          what int8_dot() wants of b besides itself
- *     int8_dot(s, a, b, size, positive)
- *                                     s += the four products of every lane
+ *     int8_dot(s, a, b, positive)     s += the four products of every lane
  *     int8_finish(s, e, d, add, c)    c = (add ? c : 0) + (e * d) * s; d NULL: ones
  *
  *                    columns j -->       16 columns are a line of 64 bytes
@@ -43,10 +41,9 @@ TERN_INLINE void int8_tile(const tern_int8_product *t, size_t i, size_t j, int r
         next += vecs * INT8_LANES * 4;
         TERN_UNROLLED (v, vecs) {
             const int8_words w = int8_load(b + 4 * INT8_LANES * v);
-            const int8_words size = int8_size(w, positive);
             TERN_UNROLLED (r, rows) {
                 const int8_words x = int8_repeat(a + (size_t)r * t->a_row + p);
-                sum[r][v] = int8_dot(sum[r][v], x, w, size, positive);
+                sum[r][v] = int8_dot(sum[r][v], x, w, positive);
             }
         }
     }

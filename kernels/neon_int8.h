@@ -28,12 +28,6 @@ static inline int8_words int8_repeat(const int8_t *a)
     return vdupq_n_s32(four);
 }
 
-static inline int8_words int8_size(int8_words b, bool positive)
-{
-    (void)positive;
-    return b;
-}
-
 static inline void int8_finish(int8_words s, float e, const float *d, bool add,
                                float *c)
 {

@@ -1,6 +1,5 @@
-/* cache.c - keys and values of a session, in one of three types; see session.h for the
- * order. What attention makes of them is kernels/attention.h's and attention_int8.h's.
- */
+/* cache.c - keys and values of a session, in one of three types; session.h draws their
+ * order, and kernels/attention.h and attention_int8.h read them. */
 #include <inttypes.h>
 #include <string.h>
 

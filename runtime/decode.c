@@ -44,6 +44,8 @@ typedef struct decoding {
     tern_session *home; /* whose scratch is used */
     const tern_spec *spec;
     float *logits;
+    size_t
+        scratch; /* floats of attention's, of each member: the most that a row needs */
 } decoding;
 
 /* A product of the team: y = W x, or y += W x. */
@@ -141,23 +143,11 @@ static void store(const decoding *d, const tern_team *t, int64_t layer)
     }
 }
 
-/* This member's scratch: members may be at different rows, so the most that one needs.
- */
-static float *attention_scratch(const decoding *d, const tern_team *t)
-{
-    size_t floats = 0;
-    for (int64_t i = 0; i < d->n; i++)
-        floats = max_size(floats, tern_cache_part_scratch(d->rows[i].session,
-                                                          d->rows[i].position, 1));
-    assert(t->count * floats * sizeof(float) <= d->home->attention_bytes);
-    return (float *)d->home->attention + t->index * floats;
-}
-
 static void attend(const decoding *d, const tern_team *t, int64_t layer)
 {
     const tern_session *s = d->home;
     const size_t Q = (size_t)(d->spec->heads * d->spec->head_dim);
-    float *scratch = attention_scratch(d, t);
+    float *scratch = (float *)s->attention + t->index * d->scratch;
     for (int64_t i = 0; i < d->n; i++) {
         /* Members with less to do in one row get more in the next. */
         const tern_team turned = {.index = (t->index + (size_t)i) % t->count,
@@ -346,6 +336,15 @@ static void note_pace(const decoding *d, double seconds)
     s->pace.call++;
 }
 
+static size_t attention_scratch(const tern_decode_row *rows, int64_t n)
+{
+    size_t floats = 0;
+    for (int64_t i = 0; i < n; i++)
+        floats = max_size(
+            floats, tern_cache_part_scratch(rows[i].session, rows[i].position, 1));
+    return floats;
+}
+
 static void compute(const decoding *d, int threads)
 {
     tern_dealer dealer;
@@ -377,9 +376,12 @@ void tern_decode(const tern_decode_row *rows, int64_t n, int64_t first, float *l
                         .first = first,
                         .home = rows[0].session,
                         .spec = &rows[0].session->model->spec,
-                        .logits = logits};
+                        .logits = logits,
+                        .scratch = attention_scratch(rows, n)};
     begin_trial(&d);
     const double began = on_trial(&d) ? tern_seconds() : 0.0;
-    compute(&d, team_size(&d));
+    const int threads = team_size(&d);
+    assert((size_t)threads * d.scratch * sizeof(float) <= d.home->attention_bytes);
+    compute(&d, threads);
     note_pace(&d, on_trial(&d) ? tern_seconds() - began : 0.0);
 }

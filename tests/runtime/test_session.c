@@ -239,10 +239,10 @@ Test(session, large_vocabulary_agrees_with_oracle)
 
 /* --- bit for bit --- */
 
-/* All logits of `ids`, the text cut into pieces of lengths from `cuts`, repeated. */
 /* What the sessions below keep keys and values in. */
 static tern_cache_type cache_type = TERN_CACHE_F32;
 
+/* All logits of `ids`, the text cut into pieces of lengths from `cuts`, repeated. */
 static float *in_pieces(const tern_runtime *m, const int32_t *ids, int64_t n,
                         const int64_t *cuts, size_t count)
 {
