@@ -146,7 +146,7 @@ static void round_row(const float *x, uint32_t peak, tern_grad16 *g, size_t r)
 {
     int16_t *q = g->row_codes + r * g->stride;
     const float by = scale_of(peak, CODE_MAX, &g->row_scale[r]);
-    tern_grad16_active->round(x, by, g->cols, q);
+    tern_grad16_active()->round(x, by, g->cols, q);
     memset(q + g->cols, 0, (g->stride - g->cols) * sizeof *q);
 }
 
@@ -166,7 +166,7 @@ static void round_row_to_bytes(const float *x, uint32_t peak, tern_grad16 *g, si
  * first level cache when they are rounded. */
 static void sweep_rows(const float *dy, tern_grad16 *g, slice s)
 {
-    const tern_grad16_kernels *k = tern_grad16_active;
+    const tern_grad16_kernels *k = tern_grad16_active();
     uint32_t peak[FEW_ROWS];
     if (g->col_codes) memset(s.col, 0, g->cols * sizeof *s.col);
     for (size_t i = 0; i < s.rows; i += FEW_ROWS) {
@@ -204,7 +204,7 @@ static void sweep_columns(const float *dy, tern_grad16 *g, size_t i)
     const slice s = slice_at(g, i);
     const size_t block = i / SLICES, first = block * TERN_GRAD16_TOKENS;
     const float *scale = (const float *)(const void *)slice_at(g, block * SLICES).col;
-    tern_grad16_active->round_columns(
+    tern_grad16_active()->round_columns(
         dy + s.row * g->cols, g->cols, g->inverse + s.row, scale, s.rows, g->cols,
         g->col_codes + block * g->cols * TERN_GRAD16_TOKENS + s.row - first,
         TERN_GRAD16_TOKENS);
@@ -271,14 +271,14 @@ static void input_strip(const tern_ternary *w, size_t index, tern_strip_product 
     for (size_t k = 0; k < steps; k += DEPTH) {
         const size_t depth = least(DEPTH, steps - k);
         const uint8_t *codes = w->codes + k / TERN_PANEL_ROWS * panel_bytes;
-        tern_grad16_active->unpack(
+        tern_grad16_active()->unpack(
             codes + tile * TERN_TILE_BYTES, panel_bytes, depth / TERN_PANEL_ROWS,
             least(TERN_STRIP_COLS / TERN_TILE_COLS, tiles - tile), strip);
         p.a = a + k;
         p.steps = depth;
         p.first = k % FLUSH == 0;
         p.last = k + depth == steps || (k + depth) % FLUSH == 0;
-        tern_grad16_active->product(&p);
+        tern_grad16_active()->product(&p);
         if (p.last) p.add = true;
     }
 }
@@ -329,8 +329,8 @@ static void weight_strip(const tern_grad16 *g, const tern_qrows *x, float *dw,
     for (size_t b = 0; b < block_count(g->rows); b++) {
         const size_t first = b * TERN_GRAD16_TOKENS, out = b * g->cols + row;
         const size_t tokens = least(TERN_GRAD16_TOKENS, g->rows - first);
-        tern_grad16_active->interleave(x->codes + first * x->stride + col, x->stride,
-                                       tokens, strip);
+        tern_grad16_active()->interleave(x->codes + first * x->stride + col, x->stride,
+                                         tokens, strip);
         const tern_strip_product p = {
             .a = g->col_codes + out * TERN_GRAD16_TOKENS,
             .lda = TERN_GRAD16_TOKENS,
@@ -345,7 +345,7 @@ static void weight_strip(const tern_grad16 *g, const tern_qrows *x, float *dw,
             .y = dw + row * x->cols + col,
             .ldy = x->cols,
         };
-        tern_grad16_active->product(&p);
+        tern_grad16_active()->product(&p);
     }
 }
 

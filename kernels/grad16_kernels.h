@@ -75,12 +75,12 @@ typedef struct tern_grad16_kernels {
     void (*product)(const tern_strip_product *p);
 } tern_grad16_kernels;
 
-extern const tern_grad16_kernels *tern_grad16_active; /* scalar at first */
+/* The table of the level in use. Asked for, not set by kernels.c, so that a program
+ * that only runs models is linked without it. */
+const tern_grad16_kernels *tern_grad16_active(void);
 extern const tern_grad16_kernels tern_grad16_scalar;
 extern const tern_grad16_kernels tern_grad16_avx2;   /* x86-64 only */
 extern const tern_grad16_kernels tern_grad16_avx512; /* x86-64 only */
 extern const tern_grad16_kernels tern_grad16_neon;   /* AArch64 only */
-
-void tern_grad16_kernels_use(tern_level l);
 
 #endif /* TERN_KERNELS_GRAD16_KERNELS_H */

@@ -10,7 +10,6 @@
 #include "kernels/cpu.h"
 #include "kernels/decode_kernels.h"
 #include "kernels/float_kernels.h"
-#include "kernels/grad16_kernels.h"
 
 static tern_kernels table;
 static tern_level level_in_use = TERN_LEVEL_SCALAR;
@@ -30,7 +29,6 @@ static void use(tern_level l)
 #endif
     tern_kernels_active = &table;
     tern_float_kernels_use(l);
-    tern_grad16_kernels_use(l);
     tern_decode_kernels_use(l);
     level_in_use = l;
     chosen = true;

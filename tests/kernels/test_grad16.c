@@ -478,7 +478,7 @@ Test(grad16, rounding_leaves_stay_inside)
         scale[i] = 9000.0f + 4000.0f * tern_test_rand(4, i);
     FOR_LEVELS(level)
     for (size_t n = 0; n <= COLS; n++) {
-        const tern_grad16_kernels *k = tern_grad16_active;
+        const tern_grad16_kernels *k = tern_grad16_active();
         const size_t rows = n * 7 % ROWS + 1, end = (rows + 7) / 8 * 8;
         int16_t *q = guarded_new(n * sizeof *q), want;
         cr_assert(eq(u32, k->peak(x + 1, n), tern_grad16_scalar.peak(x + 1, n)));
@@ -530,8 +530,8 @@ Test(grad16, strips_are_the_same_at_every_level)
         for (size_t rows = 1; rows <= ROWS; rows++) { /* also reads nothing beyond */
             memset(strip, 0x11, bytes);
             memset(want, 0x11, bytes);
-            tern_grad16_active->interleave(q + (ROWS - rows) * STRIDE + 64, STRIDE,
-                                           rows, strip);
+            tern_grad16_active()->interleave(q + (ROWS - rows) * STRIDE + 64, STRIDE,
+                                             rows, strip);
             tern_grad16_scalar.interleave(q + (ROWS - rows) * STRIDE + 64, STRIDE, rows,
                                           want);
             cr_assert(eq(int, memcmp(strip, want, bytes), 0), "%zu rows", rows);
@@ -539,7 +539,7 @@ Test(grad16, strips_are_the_same_at_every_level)
         for (size_t tiles = 1; tiles <= 4; tiles++) {
             memset(strip, 0x11, bytes);
             memset(want, 0x11, bytes);
-            tern_grad16_active->unpack(w.codes + 2 * 64, 7 * 64, 3, tiles, strip);
+            tern_grad16_active()->unpack(w.codes + 2 * 64, 7 * 64, 3, tiles, strip);
             tern_grad16_scalar.unpack(w.codes + 2 * 64, 7 * 64, 3, tiles, want);
             cr_assert(eq(int, memcmp(strip, want, bytes), 0), "%zu tiles", tiles);
         }
