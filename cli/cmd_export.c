@@ -59,13 +59,11 @@ static const struct argp_option table[] = {
      "Of the ternary matrices: tq2_0 (2.06 bits per weight), tq1_0 (1.69), q2_0 (2.25, "
      "also where 256 does not divide the widths), f16. Default: the smallest of tq2_0, "
      "q2_0, f16 that fits. A float model is f32 (default), or rounded: f16, q8_0, "
-     "q6_k, "
-     "q4_0",
+     "q6_k, q4_0",
      0},
     {"embed", KEY_EMBED, "TYPE", 0,
-     "Of embedding and head: f16, f32, q8_0, q6_k. Default: what the model was trained "
-     "with "
-     "(model.embed), which is exact",
+     "Of embedding and head: f16, f32, q8_0, q6_k, q4_0. Default: what the model was "
+     "trained with (model.embed), which is exact",
      0},
     {"name", KEY_NAME, "TEXT", 0, "The model's name in the file", 0},
     {"data", 'd', "FILE", 0, "Dataset for the parity check (default: the run's own)",
@@ -96,8 +94,13 @@ static void set_type(struct argp_state *state, int key, const char *arg)
 {
     options *o = state->input;
     const int type = tern_export_type(arg);
-    if (type < 0) argp_error(state, "there is no type \"%s\"", arg);
     o->gguf_only = key == 't' ? "--type" : "--embed";
+    if (type < 0)
+        argp_error(
+            state, "%s: there is no type \"%s\"; there are %s", o->gguf_only, arg,
+            key == 't' ? "tq2_0, tq1_0, q2_0 and f16, for float models f32, q8_0, "
+                         "q6_k and q4_0"
+                       : "f16, f32, q8_0, q6_k and q4_0");
     if (key == 't')
         o->export.type = type;
     else

@@ -277,9 +277,9 @@ static tern_status check_types(const tern_spec *s, int type, int embed)
                          "q2_0 or f16",
                          tern_ggml_name((uint32_t)type));
     if (embed != TERN_GGML_F16 && embed != TERN_GGML_F32 && embed != TERN_GGML_Q8_0 &&
-        embed != TERN_GGML_Q6_K)
+        embed != TERN_GGML_Q6_K && embed != TERN_GGML_Q4_0)
         return tern_fail(TERN_EARG,
-                         "embeddings cannot be %s; use f16, q8_0, q6_k or f32",
+                         "embeddings cannot be %s; use f16, q8_0, q6_k, q4_0 or f32",
                          tern_ggml_name((uint32_t)embed));
     return TERN_OK;
 }

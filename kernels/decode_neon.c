@@ -44,6 +44,11 @@ static void q8_dots(const tern_q8_dots *d)
     neon_q8_dots(d, products);
 }
 
+static void codes_dots(const tern_codes_dots *d)
+{
+    neon_codes_dots(d, products);
+}
+
 /* --- caches of int8 --- */
 
 static inline int8_words int8_dot(int8_words s, int8_words a, int8_words b,
@@ -240,6 +245,7 @@ void tern_decode_upgrade_neon(tern_decode_kernels *k)
 {
     k->few = few;
     k->q8_dots = q8_dots;
+    k->codes_dots = codes_dots;
     k->int8_product = int8_product;
     k->repack_tq2 = repack_tq2;
     k->repack_tq1 = repack_tq1;

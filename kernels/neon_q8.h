@@ -72,4 +72,29 @@ TERN_INLINE void neon_q8_dots(const tern_q8_dots *d, neon_products *products)
     }
 }
 
+/* The heads of 4 and 6 bits, once they are codes: the same lanes. */
+TERN_INLINE void neon_codes_dots(const tern_codes_dots *d, neon_products *products)
+{
+    const int8x16_t zero = vdupq_n_s8((int8_t)d->zero);
+    for (size_t j = 0; j < d->n; j++) {
+        const tern_codes *w = &d->w[j];
+        float *out = d->lane[j];
+        float32x4_t lane[2] = {vld1q_f32(out), vld1q_f32(out + 4)};
+        for (size_t b = 0; b < d->blocks; b++)
+            TERN_UNROLLED (h, 2) {
+                const size_t at = 32 * b + 16 * (size_t)h;
+                const int8x16_t q = vld1q_s8(d->q + at);
+                const int8x16_t code = vreinterpretq_s8_u8(vld1q_u8(w->code + at));
+                const int32x4_t sum = products(vsubq_s8(code, zero), q);
+                const float step = w->step[d->halves ? 2 * b + (size_t)h : b];
+                lane[h] = vfmaq_n_f32(lane[h], vcvtq_f32_s32(sum), step * d->e[b]);
+                if (!d->shifted) continue;
+                const float32x4_t all = vcvtq_f32_s32(products(vdupq_n_s8(1), q));
+                lane[h] = vfmaq_n_f32(lane[h], all, w->shift[b] * d->e[b]);
+            }
+        vst1q_f32(out, lane[0]);
+        vst1q_f32(out + 4, lane[1]);
+    }
+}
+
 #endif /* TERN_KERNELS_NEON_Q8_H */

@@ -237,7 +237,7 @@ static head_rows head_input(const decoding *d, const tern_team *t)
     for (size_t r = rows.first; r < rows.end; r++) {
         const float *h = s->h + ((size_t)d->first + r) * C;
         tern_rmsnorm_row(h, s->model->norm, d->spec->norm_eps, C, in.x + r * C);
-        if (s->model->head->form == TERN_MATRIX_Q8_0)
+        if (s->model->head->form == TERN_MATRIX_CODES)
             tern_q8_quantize_row(in.x + r * C, r, &in.codes);
     }
     if (n > 1) tern_team_wait(t);
@@ -250,9 +250,9 @@ static void head_part(const decoding *d, const head_rows *in, bool near, tern_pa
     const tern_matrix *w = d->home->model->head;
     const size_t n = in->codes.rows;
     switch (w->form) {
-    case TERN_MATRIX_Q8_0:
-        tern_q8_matmul_part(&in->codes, w->data, d->logits, w->rows, own.first, own.end,
-                            near);
+    case TERN_MATRIX_CODES:
+        tern_q8_matmul_part(&in->codes, w->codes, w->data, d->logits, w->rows,
+                            own.first, own.end, near);
         break;
     case TERN_MATRIX_F16:
         tern_dot_matmul_half_part(in->x, n, w->cols, w->data, d->logits, w->rows,

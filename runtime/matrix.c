@@ -236,6 +236,21 @@ static void *widen_rows(const tern_gguf_tensor *t, size_t rows, size_t cols,
     return wide;
 }
 
+static bool find_codes(uint32_t type, tern_codes_type *codes)
+{
+    static const uint32_t types[TERN_CODES_TYPES] = {[TERN_CODES_Q8_0] = TERN_GGML_Q8_0,
+                                                     [TERN_CODES_Q4_0] = TERN_GGML_Q4_0,
+                                                     [TERN_CODES_Q4_K] = TERN_GGML_Q4_K,
+                                                     [TERN_CODES_Q6_K] =
+                                                         TERN_GGML_Q6_K};
+    for (int i = 0; i < TERN_CODES_TYPES; i++)
+        if (types[i] == type) {
+            *codes = (tern_codes_type)i;
+            return true;
+        }
+    return false;
+}
+
 tern_status tern_matrix_load_float(const char *path, const tern_gguf_tensor *t,
                                    size_t head_dim, tern_matrix *out)
 {
@@ -251,12 +266,9 @@ tern_status tern_matrix_load_float(const char *path, const tern_gguf_tensor *t,
         w.form = TERN_MATRIX_F32;
         copy |= t->type == TERN_GGML_BF16 || !aligned(t->data, sizeof(float));
         break;
-    case TERN_GGML_Q8_0:
-        w.form = TERN_MATRIX_Q8_0;
-        break;
     default:
         if (!tern_ggml_decodes(t->type)) return wrong_type(path, t);
-        w.form = TERN_MATRIX_BLOCKS;
+        w.form = find_codes(t->type, &w.codes) ? TERN_MATRIX_CODES : TERN_MATRIX_BLOCKS;
         break;
     }
     w.type = w.form == TERN_MATRIX_F32 ? TERN_GGML_F32 : t->type;

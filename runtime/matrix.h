@@ -6,9 +6,9 @@
  *     F16, BF16, F32 that   the same: codes and scale are recovered
  *       hold gamma * t        exactly, or the file is refused
  *     F16, F32              as they are, inside the mapped file         2, 4
- *     Q8_0                  as they are; rows become float when used    1.06
- *     Q6_K, Q4_K, Q4_0;     the same                                    0.82 or less
- *       TQ1_0, TQ2_0 and
+ *     Q8_0, Q6_K, Q4_K,     as they are; a head meets codes of 8 bits,  0.56 to 1.06
+ *       Q4_0                  any other matrix becomes float when used
+ *     TQ1_0, TQ2_0 and      as they are; rows become float when used    0.27 or less
  *       Q2_0 of many scales
  *     BF16                  float                                       4
  */
@@ -21,13 +21,14 @@
 #include "base/arena.h"
 #include "base/status.h"
 #include "formats/gguf.h"
+#include "kernels/decode_kernels.h"
 #include "kernels/ternary.h"
 
 typedef enum tern_matrix_form {
     TERN_MATRIX_TERNARY,
     TERN_MATRIX_F32,
     TERN_MATRIX_F16,
-    TERN_MATRIX_Q8_0,
+    TERN_MATRIX_CODES, /* Q8_0, Q6_K, Q4_K, Q4_0 */
     TERN_MATRIX_BLOCKS /* any other type that is decoded row by row */
 } tern_matrix_form;
 
@@ -41,10 +42,11 @@ typedef enum tern_claim {
 typedef struct tern_matrix {
     tern_matrix_form form;
     size_t rows, cols;
-    tern_ternary ternary; /* form TERNARY */
-    const void *data;     /* the others: (rows, cols) row-major */
-    uint32_t type;        /* of data, a tern_ggml_type */
-    void *owned;          /* heap behind data; NULL if it lies in the map */
+    tern_ternary ternary;  /* form TERNARY */
+    tern_codes_type codes; /* form CODES */
+    const void *data;      /* the others: (rows, cols) row-major */
+    uint32_t type;         /* of data, a tern_ggml_type */
+    void *owned;           /* heap behind data; NULL if it lies in the map */
     size_t owned_bytes;
 } tern_matrix; /* zero-initialise */
 

@@ -313,16 +313,25 @@ static void feed_forward(const tern_session *s, int64_t layer, int64_t n)
     apply_add(s, &w->down, &out, n);
 }
 
-/* Logits of rows [first, n) of h. A Q8_0 head is multiplied in integers, by an input of
- * 8 bits in blocks of 32, unless the session wants another one. */
+/* Is the head multiplied in integers, by an input of 8 bits in blocks of 32? Sessions
+ * that round as other programs do want what these do with that type. */
+static bool head_of_codes(const tern_session *s)
+{
+    const tern_matrix *head = s->model->head;
+    return head->form == TERN_MATRIX_CODES &&
+           (s->activations == TERN_ACTIVATIONS_PER_TOKEN ||
+            (s->activations == TERN_ACTIVATIONS_Q8_0 &&
+             head->codes == TERN_CODES_Q8_0));
+}
+
+/* Logits of rows [first, n) of h. */
 static void compute_logits(const tern_session *s, int64_t first, int64_t n, float *out)
 {
     const tern_runtime *m = s->model;
     const size_t rows = (size_t)(n - first), C = (size_t)m->spec.width;
     tern_rmsnorm_rows(s->h + (size_t)first * C, m->norm, m->spec.norm_eps, rows, C,
                       s->x, NULL);
-    if (m->head->form != TERN_MATRIX_Q8_0 || s->activations == TERN_ACTIVATIONS_Q8_K ||
-        s->activations == TERN_ACTIVATIONS_NONE) {
+    if (!head_of_codes(s)) {
         const float *x =
             floats_for(m->head, s->x, rounded(s, s->x, n - first, m->spec.width));
         tern_matrix_multiply(m->head, x, rows, s->unpacked, out, m->head->rows);
@@ -332,7 +341,8 @@ static void compute_logits(const tern_session *s, int64_t first, int64_t n, floa
         .rows = rows, .cols = C, .codes = s->head_codes, .scale = s->head_scale};
 #pragma omp parallel for num_threads(tern_threads()) if (rows > 1)
     for (size_t r = 0; r < rows; r++) tern_q8_quantize_row(s->x + r * C, r, &x);
-    tern_q8_matmul(&x, m->head->data, m->head->rows, out, m->head->rows);
+    tern_q8_matmul(&x, m->head->codes, m->head->data, m->head->rows, out,
+                   m->head->rows);
 }
 
 /* Rotation angles for the first `positions` positions; more than asked for, so that

@@ -1,6 +1,7 @@
 /* The 8-bit head at every level and number of threads: bit for bit against plain C with
  * the order of summation that the header promises, and close to the product of what the
- * codes stand for in double. */
+ * codes stand for in double. Heads of 4 and 6 bits: the same bits at every level, and
+ * close to the product of the floats that formats/ decodes. */
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <math.h>
@@ -9,6 +10,7 @@
 
 #include "base/half.h"
 #include "base/rng.h"
+#include "formats/blocks.h"
 #include "kernels/decode_kernels.h"
 #include "kernels/head_q8.h"
 #include "tests/kernels/levels.h"
@@ -104,7 +106,7 @@ static void multiply(problem *p, int threads)
 {
     if (threads > 0) {
         tern_threads_set(threads);
-        tern_q8_matmul(&p->x, p->w, p->n, p->y, p->ldy);
+        tern_q8_matmul(&p->x, TERN_CODES_Q8_0, p->w, p->n, p->y, p->ldy);
         return;
     }
     tern_decode_active->q8_dots(&(tern_q8_dots){.q = p->x.codes,
@@ -154,6 +156,85 @@ Test(head_q8, extreme_codes)
         check((size_t)m, 3, 416, 1); /* more than eight blocks */
         check((size_t)m, 3, 416, -1);
     }
+}
+
+/* --- 4 and 6 bits --- */
+
+static const uint32_t ggml_types[TERN_CODES_TYPES] = {TERN_GGML_Q8_0, TERN_GGML_Q4_0,
+                                                      TERN_GGML_Q4_K, TERN_GGML_Q6_K};
+
+/* Any bytes are blocks of these types, if only the scales are numbers of a size. */
+static void fill_blocks(tern_codes_type type, uint8_t *w, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++)
+        w[i] = (uint8_t)tern_rand_below(6, TERN_STREAM_TEST, i, 256);
+    const size_t block = type == TERN_CODES_Q4_0   ? 18
+                         : type == TERN_CODES_Q4_K ? 144
+                                                   : 210;
+    for (size_t at = 0; at < bytes; at += block) {
+        const uint16_t d = tern_half_from_float(0.02f * tern_test_rand(7, at));
+        const uint16_t e = tern_half_from_float(0.02f * tern_test_rand(8, at));
+        memcpy(w + at + (type == TERN_CODES_Q6_K ? 208 : 0), &d, sizeof d);
+        if (type == TERN_CODES_Q4_K) memcpy(w + at + 2, &e, sizeof e);
+    }
+}
+
+static void check_close(const problem *p, const float *weights)
+{
+    for (size_t i = 0; i < p->m; i++)
+        for (size_t j = 0; j < p->n; j++) {
+            double sum = 0.0;
+            for (size_t k = 0; k < p->cols; k++)
+                sum += (double)weights[j * p->cols + k] *
+                       (double)p->x.codes[i * p->cols + k] *
+                       (double)p->x.scale[(i * p->cols + k) / 32];
+            p->exact[i * p->n + j] = sum;
+        }
+    cr_expect(lt(dbl, tern_test_tensor_err(p->want, p->exact, p->m * p->n), 1e-6));
+}
+
+static void check_type(tern_codes_type type, size_t m, size_t n, size_t cols)
+{
+    problem p = problem_new(m, n, cols, 0);
+    const size_t row = tern_ggml_bytes(ggml_types[type], cols);
+    uint8_t *w = guarded_new(n * row);
+    float *weights = malloc(n * cols * sizeof *weights);
+    bool first = true;
+    fill_blocks(type, w, n * row);
+    for (size_t j = 0; j < n; j++)
+        tern_decode_floats(ggml_types[type], w + j * row, cols, weights + j * cols);
+    FOR_LEVELS(level)
+    for (int threads = 1; threads <= 3; threads++) {
+        for (size_t i = 0; i < m * p.ldy; i++) p.y[i] = -7.0f;
+        tern_threads_set(threads);
+        tern_q8_matmul(&p.x, type, w, n, p.y, p.ldy);
+        check_guard(p.y, m * p.ldy * sizeof *p.y, "y");
+        for (size_t i = 0; i < m; i++) {
+            float *y = p.y + i * p.ldy, *want = p.want + i * n;
+            if (first) memcpy(want, y, n * sizeof *want);
+            cr_assert(eq(int, memcmp(y, want, n * sizeof *want), 0),
+                      "%s, %d threads, (%zu, %zu, %zu): row %zu",
+                      tern_level_name(tern_kernels_level()), threads, m, n, cols, i);
+            for (size_t j = n; j < p.ldy; j++) cr_assert(eq(flt, y[j], -7.0f));
+        }
+        first = false;
+    }
+    check_close(&p, weights);
+    guarded_free(w);
+    free(weights);
+    problem_free(&p);
+}
+
+Test(head_q8, types_of_4_and_6_bits)
+{
+    for (int t = TERN_CODES_Q4_0; t < TERN_CODES_TYPES; t++) {
+        const tern_codes_type type = (tern_codes_type)t;
+        for (size_t m = 1; m <= 34; m += m < 4 ? 1 : 15) check_type(type, m, 6, 256);
+        for (size_t n = 1; n <= 70; n += n < 9 ? 1 : 30) check_type(type, 2, n, 512);
+        check_type(type, 1, 300, 768); /* enough for several threads */
+    }
+    for (size_t cols = 32; cols <= 320; cols += 32)
+        check_type(TERN_CODES_Q4_0, 3, 5, cols);
 }
 
 /* Codes are the nearest, the largest of a block is 127; a block of zeros, or of numbers

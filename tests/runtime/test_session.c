@@ -63,9 +63,16 @@ static tern_session *session_of(const tern_runtime *m)
 
 /* --- against the oracle --- */
 
-/* Floats agree but for their rounding. A Q8_0 head rounds its input to 8 bits, in
+/* Floats agree but for their rounding. A head of codes rounds its input to 8 bits, in
  * blocks of 32: half a step in 127 of the largest, averaged over a row. */
 static const double FLOAT = 5e-7, HEAD_Q8 = 8e-3;
+
+static double tolerance_of(uint32_t embed)
+{
+    const bool codes =
+        embed == TERN_GGML_Q8_0 || embed == TERN_GGML_Q6_K || embed == TERN_GGML_Q4_0;
+    return codes ? HEAD_Q8 : FLOAT;
+}
 
 /* Over `count` ids, 12 at most. */
 static void toy_agrees(toy *t, int count, double tolerance, const char *what)
@@ -105,8 +112,7 @@ Test(session, bitnet_agrees_with_oracle)
                                      TERN_GGML_BF16};
     for (size_t i = 0; i < 4; i++) agrees(&BITNET, linear[i], TERN_GGML_F16, FLOAT);
     for (size_t i = 0; i < 4; i++)
-        agrees(&BITNET, TERN_GGML_Q2_0, embed[i],
-               embed[i] == TERN_GGML_Q8_0 ? HEAD_Q8 : FLOAT);
+        agrees(&BITNET, TERN_GGML_Q2_0, embed[i], tolerance_of(embed[i]));
 }
 
 Test(session, blocks_of_256_agree_with_oracle)
@@ -147,7 +153,7 @@ Test(session, llama_agrees_with_oracle)
     agrees(&s, TERN_GGML_Q2_0, TERN_GGML_Q8_0, HEAD_Q8);
     s.quant = TERN_QUANT_NONE;
     for (size_t i = 0; i < 4; i++)
-        agrees(&s, floats[i], floats[i], floats[i] == TERN_GGML_Q8_0 ? HEAD_Q8 : FLOAT);
+        agrees(&s, floats[i], floats[i], tolerance_of(floats[i]));
 }
 
 /* The types of llama-quantize, for the linear layers of a float model and for the
@@ -160,10 +166,11 @@ Test(session, rounded_floats_agree_with_oracle)
     s.width = s.ffn = 256;
     s.head_dim = 64;
     s.layers = 1;
-    agrees(&s, TERN_GGML_TQ2_0, TERN_GGML_Q6_K, FLOAT);
+    agrees(&s, TERN_GGML_TQ2_0, TERN_GGML_Q6_K, HEAD_Q8);
+    agrees(&s, TERN_GGML_TQ2_0, TERN_GGML_Q4_0, HEAD_Q8);
     s.quant = TERN_QUANT_NONE;
     for (size_t i = 0; i < 3; i++)
-        agrees(&s, types[i], types[i], types[i] == TERN_GGML_Q8_0 ? HEAD_Q8 : FLOAT);
+        agrees(&s, types[i], types[i], tolerance_of(types[i]));
 }
 
 /* Ternary types that hold no ternary matrix, beside those that do, and beside floats.
@@ -317,6 +324,16 @@ Test(session, same_bits_llama)
     s.kv_heads = 1;
     s.tied = false;
     same_everywhere(&s, TERN_GGML_F16, TERN_GGML_Q8_0, 40);
+}
+
+Test(session, same_bits_of_heads_of_4_and_6_bits)
+{
+    tern_spec s = BITNET;
+    s.width = s.ffn = 256;
+    s.head_dim = 64;
+    s.layers = 1;
+    same_everywhere(&s, TERN_GGML_TQ2_0, TERN_GGML_Q6_K, 40);
+    same_everywhere(&s, TERN_GGML_TQ2_0, TERN_GGML_Q4_0, 40);
 }
 
 Test(session, same_bits_float)
