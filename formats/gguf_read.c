@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/half.h"
@@ -543,13 +542,11 @@ const tern_gguf_tensor *tern_gguf_find_tensor(const tern_gguf *g, const char *na
     return i ? &g->tensors[i - 1] : NULL;
 }
 
-void tern_gguf_release(const tern_gguf *g, const tern_gguf_tensor *t)
+void tern_gguf_release(const tern_gguf *g)
 {
-    if (!g->map.data) return; /* somebody else's memory */
-    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    const uintptr_t first = ((uintptr_t)t->data + page - 1) / page * page;
-    const uintptr_t last = ((uintptr_t)t->data + t->bytes) / page * page;
-    if (first < last) (void)madvise((void *)first, last - first, MADV_DONTNEED);
+    /* A map begins with a page; what the system makes of its last one is its own. */
+    if (g->map.data)
+        (void)madvise((void *)(uintptr_t)g->map.data, g->map.bytes, MADV_DONTNEED);
 }
 
 size_t tern_gguf_key_count(const tern_gguf *g)

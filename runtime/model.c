@@ -100,7 +100,7 @@ static tern_status take_linear(loader *l, int64_t layer, const char *name, int64
         tern_matrix_load_linear(l->path, t, head_dim, l->claim, l->model->panels, out));
     l->model->some_ternary |= out->form == TERN_MATRIX_TERNARY;
     l->model->some_float |= out->form != TERN_MATRIX_TERNARY;
-    if (out->owned || out->form == TERN_MATRIX_TERNARY) tern_gguf_release(l->gguf, t);
+    if (out->owned || out->form == TERN_MATRIX_TERNARY) tern_gguf_release(l->gguf);
     return TERN_OK;
 }
 
