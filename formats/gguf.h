@@ -86,8 +86,8 @@ size_t tern_gguf_tensor_count(const tern_gguf *g);
 const tern_gguf_tensor *tern_gguf_tensor_at(const tern_gguf *g, size_t i);
 const tern_gguf_tensor *tern_gguf_find_tensor(const tern_gguf *g, const char *name);
 /* A hint: what has been read of the file so far will not be read again soon. It leaves
- * memory, and comes back from the file if it is read all the same. Not tensor by tensor:
- * to read one can map megabytes around it. */
+ * memory, and comes back from the file if it is read all the same. Not tensor by
+ * tensor: to read one can map megabytes around it. */
 void tern_gguf_release(const tern_gguf *g);
 
 size_t tern_gguf_key_count(const tern_gguf *g);

@@ -6,7 +6,7 @@
  *                     q 1 | x |   the same             |      of each row: folded to 32
  *                                                             bits, then the next 8
  *
- *     8-bit heads  avx_q8.h has the drawing
+ *     heads        avx_q8.h and avx_codes.h have the drawings
  *     blocks       32 codes, a byte each, to the words of one row in two tiles:
  *
  *                     | u0 - u3 | u4 - u7 | u8 - u11 | u12 - u15 |  twice
@@ -17,9 +17,9 @@
 #include <string.h>
 
 #include "base/half.h"
+#include "kernels/avx_codes.h"
 #include "kernels/avx_q8.h"
 #include "kernels/decode_kernels.h"
-#include "kernels/q4_k.h"
 #include "kernels/unroll.h"
 
 /* --- few rows times panels ---
@@ -152,7 +152,7 @@ static void few(const tern_matmul_block *b)
         few_panels(b, 3);
 }
 
-/* --- 8-bit heads --- */
+/* --- heads --- */
 
 /* Pairs are at most 2 * 128 * 127 in size and fit 16 bits. */
 static inline __m256i products(__m256i size, __m256i q)
@@ -165,170 +165,9 @@ static void q8_dots(const tern_q8_dots *d)
     avx_q8_dots(d, products);
 }
 
-/* --- heads of 4 and 6 bits --- */
-
-static inline __m256i low_half(__m256i bytes)
+static void codes_dots(const tern_q8_dots *d)
 {
-    return _mm256_and_si256(bytes, _mm256_set1_epi8(15));
-}
-
-static inline __m256i high_half(__m256i bytes)
-{
-    return low_half(_mm256_srli_epi16(bytes, 4));
-}
-
-static inline void put_codes(tern_codes *out, size_t b, __m256i codes)
-{
-    _mm256_store_si256((void *)(out->code + 32 * b), codes);
-}
-
-static void unpack_q4_0(const uint8_t *w, size_t blocks, tern_codes *out)
-{
-    short d[8];
-    if (blocks < 8) {
-        tern_decode_scalar.unpack_codes[TERN_CODES_Q4_0](w, blocks, out);
-        return;
-    }
-    TERN_UNROLLED (b, 8) {
-        const uint8_t *block = w + b * TERN_Q4_BYTES;
-        const __m128i q = _mm_loadu_si128((const void *)(block + 2));
-        memcpy(&d[b], block, sizeof *d);
-        put_codes(out, (size_t)b, low_half(_mm256_set_m128i(_mm_srli_epi16(q, 4), q)));
-    }
-    const __m128i bits = _mm_setr_epi16(d[0], d[1], d[2], d[3], d[4], d[5], d[6], d[7]);
-    _mm256_storeu_ps(out->step, _mm256_cvtph_ps(bits));
-}
-
-/* Eight bytes as floats. */
-static inline __m256 from_bytes(uint64_t bytes)
-{
-    const __m128i b = _mm_cvtsi64_si128((long long)bytes);
-    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(b));
-}
-
-static void unpack_q4_k(const uint8_t *w, size_t blocks, tern_codes *out)
-{
-    uint16_t d, e;
-    uint64_t s, o;
-    memcpy(&d, w, sizeof d);
-    memcpy(&e, w + 2, sizeof e);
-    tern_q4_k_scales(w, &s, &o);
-    _mm256_storeu_ps(out->step,
-                     _mm256_mul_ps(_mm256_set1_ps(_cvtsh_ss(d)), from_bytes(s)));
-    _mm256_storeu_ps(out->shift,
-                     _mm256_mul_ps(_mm256_set1_ps(-_cvtsh_ss(e)), from_bytes(o)));
-    for (size_t b = 0; b < blocks; b += 2) {
-        const __m256i q = _mm256_loadu_si256((const void *)(w + 16 + 16 * b));
-        put_codes(out, b, low_half(q));
-        put_codes(out, b + 1, high_half(q));
-    }
-}
-
-/* Bits 2k and 2k + 1 of a byte of `high` are the upper ones of block b + k's code. */
-static void unpack_q6_k(const uint8_t *w, size_t blocks, tern_codes *out)
-{
-    const __m256i two = _mm256_set1_epi8(0x30);
-    uint16_t bits;
-    memcpy(&bits, w + 208, sizeof bits);
-    const __m256 d = _mm256_set1_ps(_cvtsh_ss(bits));
-    TERN_UNROLLED (i, 2) {
-        const __m128i s = _mm_loadl_epi64((const void *)(w + 192 + 8 * i));
-        const __m256 step = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(s));
-        _mm256_storeu_ps(out->step + 8 * i, _mm256_mul_ps(d, step));
-    }
-    for (size_t b = 0; b < blocks; b += 4) {
-        const __m256i high = _mm256_loadu_si256((const void *)(w + 128 + 8 * b));
-        const __m256i low0 = _mm256_loadu_si256((const void *)(w + 16 * b));
-        const __m256i low1 = _mm256_loadu_si256((const void *)(w + 16 * b + 32));
-        const __m256i top[4] = {_mm256_slli_epi16(high, 4), _mm256_slli_epi16(high, 2),
-                                high, _mm256_srli_epi16(high, 2)};
-        const __m256i rest[4] = {low_half(low0), low_half(low1), high_half(low0),
-                                 high_half(low1)};
-        TERN_UNROLLED (k, 4)
-            put_codes(out, b + (size_t)k,
-                      _mm256_or_si256(rest[k], _mm256_and_si256(top[k], two)));
-    }
-}
-
-/* The factors of all blocks of a row: one of each step, or of each half's. */
-static inline void codes_factors(const tern_codes *w, __m256 e, bool halves,
-                                 float f[16])
-{
-    const __m256 s = _mm256_loadu_ps(w->step);
-    if (halves) {
-        const __m256 low = _mm256_unpacklo_ps(e, e), high = _mm256_unpackhi_ps(e, e);
-        const __m256 e0 = _mm256_permute2f128_ps(low, high, 0x20);
-        const __m256 e1 = _mm256_permute2f128_ps(low, high, 0x31);
-        _mm256_storeu_ps(f, _mm256_mul_ps(s, e0));
-        _mm256_storeu_ps(f + 8, _mm256_mul_ps(_mm256_loadu_ps(w->step + 8), e1));
-    } else {
-        _mm256_storeu_ps(f, _mm256_mul_ps(s, e));
-    }
-}
-
-static inline __m256 codes_factor(const float f[16], size_t b, bool halves)
-{
-    static const int32_t half[4][8] = {{0, 0, 0, 0, 1, 1, 1, 1},
-                                       {2, 2, 2, 2, 3, 3, 3, 3},
-                                       {4, 4, 4, 4, 5, 5, 5, 5},
-                                       {6, 6, 6, 6, 7, 7, 7, 7}};
-    if (!halves) return _mm256_broadcast_ss(f + b);
-    return _mm256_permutevar8x32_ps(_mm256_loadu_ps(f + b / 4 * 8),
-                                    _mm256_loadu_si256((const void *)half[b % 4]));
-}
-
-/* `rows` rows of weights: as many chains of fused steps that do not wait for each
- * other. A sum of codes less the same with `zero` in the place of each code. */
-TERN_INLINE void codes_rows(const tern_codes_dots *d, size_t row, int rows, bool halves,
-                            bool shifted)
-{
-    const tern_codes *w = d->w + row;
-    const __m256i zero = _mm256_set1_epi8((char)d->zero);
-    const __m256i index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-    const __m256i there = _mm256_cmpgt_epi32(_mm256_set1_epi32((int)d->blocks), index);
-    const __m256 e = _mm256_maskload_ps(d->e, there);
-    __m256 lane[TERN_CODES_ROWS];
-    float f[TERN_CODES_ROWS][16];
-    TERN_UNROLLED (r, rows) {
-        lane[r] = _mm256_loadu_ps(d->lane[row + (size_t)r]);
-        codes_factors(&w[r], e, halves, f[r]);
-    }
-    for (size_t b = 0; b < d->blocks; b++) {
-        const __m256i q = _mm256_loadu_si256((const void *)(d->q + 32 * b));
-        const __m256i none = products(zero, q);
-        TERN_UNROLLED (r, rows) {
-            const __m256i v = _mm256_load_si256((const void *)(w[r].code + 32 * b));
-            const __m256i sum = _mm256_sub_epi32(products(v, q), none);
-            lane[r] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum),
-                                      codes_factor(f[r], b, halves), lane[r]);
-        }
-        if (!shifted) continue;
-        const __m256 all = _mm256_cvtepi32_ps(products(_mm256_set1_epi8(1), q));
-        TERN_UNROLLED (r, rows)
-            lane[r] =
-                _mm256_fmadd_ps(all, _mm256_set1_ps(w[r].shift[b] * d->e[b]), lane[r]);
-    }
-    TERN_UNROLLED (r, rows) _mm256_storeu_ps(d->lane[row + (size_t)r], lane[r]);
-}
-
-TERN_INLINE void codes_all(const tern_codes_dots *d, bool halves, bool shifted)
-{
-    size_t row = 0;
-    if (d->n == TERN_CODES_ROWS) {
-        codes_rows(d, 0, TERN_CODES_ROWS, halves, shifted);
-        return;
-    }
-    for (; row < d->n; row++) codes_rows(d, row, 1, halves, shifted);
-}
-
-static void codes_dots(const tern_codes_dots *d)
-{
-    if (d->halves)
-        codes_all(d, true, false);
-    else if (d->shifted)
-        codes_all(d, false, true);
-    else
-        codes_all(d, false, false);
+    avx_codes_dots(d);
 }
 
 /* --- caches of int8 --- */
@@ -581,9 +420,6 @@ void tern_decode_upgrade_avx2(tern_decode_kernels *k)
 {
     k->few = few;
     k->q8_dots = q8_dots;
-    k->unpack_codes[TERN_CODES_Q4_0] = unpack_q4_0;
-    k->unpack_codes[TERN_CODES_Q4_K] = unpack_q4_k;
-    k->unpack_codes[TERN_CODES_Q6_K] = unpack_q6_k;
     k->codes_dots = codes_dots;
     k->int8_product = int8_product;
     k->repack_tq2 = repack_tq2;

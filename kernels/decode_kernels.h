@@ -28,69 +28,41 @@ enum {
     TERN_Q4_BYTES = 18,    /* of a Q4_0 block of 32 */
     TERN_Q4_K_BYTES = 144, /* of 256 */
     TERN_Q6_K_BYTES = 210,
-    TERN_CODES_WIDTH = 256, /* weights of a row that are unpacked together */
-    TERN_CODES_ROWS = 4,    /* rows of them */
 };
 
 /* The types of a matrix of integer codes with scales (formats/blocks*.c draw them). */
 typedef enum tern_codes_type {
-    TERN_CODES_Q8_0, /* multiplied as it is in the file: tern_q8_dots */
-    TERN_CODES_Q4_0, /* these in two steps: unpack_codes, then codes_dots */
+    TERN_CODES_Q8_0,
+    TERN_CODES_Q4_0,
     TERN_CODES_Q4_K,
     TERN_CODES_Q6_K,
     TERN_CODES_TYPES
 } tern_codes_type;
 
-/* Rows of activations times rows of Q8_0 weights (formats/blocks.c draws the block):
+/* Rows of activations times rows of weights in blocks of 32. Of Q8_0:
  *
  *     y[i][j] = sum over blocks b of
  *                   (e[i][b] d[j][b]) * (sum_k q[i][32b + k] w[j][32b + k])
  *
  * The sums inside a block are integers, four products to each of 8 lanes (k in lane
  * k / 4); lanes become float and are multiplied and added with one fused multiply-add
- * per block, in the order of b; in the end l += l + 4, + 2, + 1. */
+ * per block, in the order of b; in the end l += l + 4, + 2, + 1.
+ *
+ * Of the other types, whose weights are step * (code - zero) + shift: the same, with
+ * step in the place of d, which for Q6_K the first and the last 16 of a block have of
+ * their own (lanes 0 to 3, and 4 to 7); and where there are shifts, Q4_K, a second
+ * fused step follows the first, (e shift) * (sum_k q). */
 typedef struct tern_q8_dots {
-    const int8_t *q;  /* (m, cols), each in -127 .. 127 */
-    const float *e;   /* (m, cols / 32) */
-    size_t m, cols;   /* cols a multiple of 32 */
-    const uint8_t *w; /* (n, cols) in blocks */
+    tern_codes_type type; /* of w */
+    const int8_t *q;      /* (m, cols), each in -127 .. 127 */
+    const float *e;       /* (m, cols / 32) */
+    size_t m, cols;       /* cols a multiple of 32 */
+    const uint8_t *w;     /* (n, cols) in blocks, of which cols is a multiple */
     size_t n;
     float *y; /* (m, ldy) */
     size_t ldy;
     bool near; /* w is probably in a cache; does not show in the result */
 } tern_q8_dots;
-
-/* Up to TERN_CODES_WIDTH weights of a row: weight k is step (code[k] - zero) + shift[k
- * / 32], where the step is that of k's block of 32, step[k / 32], or of its half of
- * one, step[k / 16]. Which, what zero is, and whether there are shifts depends on the
- * type.
- */
-typedef struct tern_codes {
-    _Alignas(64) uint8_t code[TERN_CODES_WIDTH]; /* 0 .. 63 */
-    float step[TERN_CODES_WIDTH / 16];
-    float shift[TERN_CODES_WIDTH / TERN_Q8_BLOCK];
-} tern_codes;
-
-/* A row of activations times so much of up to TERN_CODES_ROWS rows of weights. The
- * lanes are those of tern_q8_dots, on the way from one part of a row to the next; for
- * block b and lane l, in this order, each a fused multiply-add,
- *
- *     lane[j][l] += (step[j][s] e[b]) (sum_k q[32b + k] (code[j][32b + k] - zero))
- *     lane[j][l] += (shift[j][b] e[b]) (sum_k q[32b + k])        if `shifted`
- *
- * s is 2b + l / 4 if a block has two steps (`halves`), else b. */
-typedef struct tern_codes_dots {
-    const tern_codes *w; /* (n) */
-    size_t n, blocks;    /* blocks of 32: 1 to 8 */
-    uint8_t zero;
-    bool halves, shifted;
-    const int8_t *q;  /* (32 blocks), each in -127 .. 127 */
-    const float *e;   /* (blocks) */
-    float (*lane)[8]; /* (n, 8) */
-} tern_codes_dots;
-
-/* `blocks` blocks of 32 weights, all 8 where the type's own blocks are of 256. */
-typedef void tern_unpack_codes(const uint8_t *w, size_t blocks, tern_codes *out);
 
 /* Codes times codes, for attention over keys and values of int8. The sums are exact;
  * then there is one product of scales, and one fused multiply-add:
@@ -125,9 +97,8 @@ typedef int32_t tern_repack(const uint8_t *row, size_t cols, size_t r, uint8_t *
 typedef struct tern_decode_kernels {
     /* kernels.h' matmul for 1 to TERN_FEW_ROWS rows. */
     void (*few)(const tern_matmul_block *b);
-    void (*q8_dots)(const tern_q8_dots *d);
-    tern_unpack_codes *unpack_codes[TERN_CODES_TYPES]; /* NULL for Q8_0 */
-    void (*codes_dots)(const tern_codes_dots *d);
+    void (*q8_dots)(const tern_q8_dots *d);    /* type Q8_0 */
+    void (*codes_dots)(const tern_q8_dots *d); /* the others */
     void (*int8_product)(const tern_int8_product *t);
     tern_repack *repack_tq2, *repack_tq1, *repack_q2;
     /* `steps` multiplications of codes as fast as this level can (peaks.h): returns how

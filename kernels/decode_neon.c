@@ -44,7 +44,7 @@ static void q8_dots(const tern_q8_dots *d)
     neon_q8_dots(d, products);
 }
 
-static void codes_dots(const tern_codes_dots *d)
+static void codes_dots(const tern_q8_dots *d)
 {
     neon_codes_dots(d, products);
 }

@@ -6,18 +6,25 @@
 
 #include "base/half.h"
 #include "kernels/decode_kernels.h"
-#include "kernels/q4_k.h"
+#include "kernels/codes.h"
 
 static void few(const tern_matmul_block *b)
 {
     tern_kernels_active->matmul(b);
 }
 
-/* --- 8-bit heads --- */
+/* --- heads --- */
 
 static uint16_t read_u16(const uint8_t *p)
 {
     return (uint16_t)(p[0] | p[1] << 8);
+}
+
+static float sum_of(float lane[8])
+{
+    for (size_t half = 4; half > 0; half /= 2)
+        for (size_t l = 0; l < half; l++) lane[l] += lane[l + half];
+    return lane[0];
 }
 
 static float q8_dot(const int8_t *q, const float *e, const uint8_t *w, size_t blocks)
@@ -32,9 +39,7 @@ static float q8_dot(const int8_t *q, const float *e, const uint8_t *w, size_t bl
             lane[l] = fmaf((float)sum, scale, lane[l]);
         }
     }
-    for (size_t half = 4; half > 0; half /= 2)
-        for (size_t l = 0; l < half; l++) lane[l] += lane[l + half];
-    return lane[0];
+    return sum_of(lane);
 }
 
 static void q8_dots(const tern_q8_dots *d)
@@ -46,68 +51,47 @@ static void q8_dots(const tern_q8_dots *d)
                                           d->w + j * blocks * TERN_Q8_BYTES, blocks);
 }
 
-/* --- heads of 4 and 6 bits --- */
-
-static void unpack_q4_0(const uint8_t *w, size_t blocks, tern_codes *out)
+/* One step, or two, of all lanes: block b of what is unpacked. */
+static void codes_block(const tern_codes *w, size_t b, bool shifted, const int8_t *q,
+                        float e, float lane[8])
 {
-    uint8_t *code = out->code;
-    for (size_t b = 0; b < blocks; b++, w += TERN_Q4_BYTES, code += 32) {
-        out->step[b] = tern_float_from_half(read_u16(w));
-        for (size_t k = 0; k < 16; k++) {
-            code[k] = w[2 + k] & 15;
-            code[16 + k] = w[2 + k] >> 4;
+    const int8_t *code = w->code + b * TERN_Q8_BLOCK;
+    for (size_t l = 0; l < 8; l++) {
+        int32_t sum = 0, all = 0;
+        for (size_t k = 4 * l; k < 4 * l + 4; k++) {
+            sum += code[k] * q[k];
+            all += q[k];
         }
+        lane[l] = fmaf((float)sum, w->step[2 * b + l / 4] * e, lane[l]);
+        if (shifted) lane[l] = fmaf((float)all, w->shift[b] * e, lane[l]);
     }
 }
 
-static void unpack_q4_k(const uint8_t *w, size_t blocks, tern_codes *out)
+static float codes_dot(tern_codes_type type, const int8_t *q, const float *e,
+                       const uint8_t *w, size_t blocks)
 {
-    const float d = tern_float_from_half(read_u16(w));
-    const float e = -tern_float_from_half(read_u16(w + 2));
-    const uint8_t *q = w + 16;
-    uint64_t s, o;
-    tern_q4_k_scales(w, &s, &o);
-    for (size_t b = 0; b < 8; b++) {
-        out->step[b] = d * (float)(s >> 8 * b & 63);
-        out->shift[b] = e * (float)(o >> 8 * b & 63);
+    float lane[8] = {0};
+    tern_codes codes;
+    for (size_t b = 0; b < blocks; b++, q += TERN_Q8_BLOCK) {
+        const size_t at = b % TERN_CODES_BLOCKS, left = blocks - b;
+        if (at == 0)
+            tern_unpack_codes(type, w + tern_codes_bytes(type, b),
+                              left < TERN_CODES_BLOCKS ? left : TERN_CODES_BLOCKS,
+                              &codes);
+        codes_block(&codes, at, type == TERN_CODES_Q4_K, q, e[b], lane);
     }
-    for (size_t b = 0; b < blocks; b += 2, q += 32)
-        for (size_t k = 0; k < 32; k++) {
-            out->code[32 * b + k] = q[k] & 15;
-            out->code[32 * b + 32 + k] = q[k] >> 4;
-        }
+    return sum_of(lane);
 }
 
-static void unpack_q6_k(const uint8_t *w, size_t blocks, tern_codes *out)
+static void codes_dots(const tern_q8_dots *d)
 {
-    const float d = tern_float_from_half(read_u16(w + 208));
-    for (size_t g = 0; g < 16; g++) out->step[g] = d * (float)(int8_t)w[192 + g];
-    for (size_t b = 0; b < blocks; b++) {
-        const uint8_t *low = w + 64 * (b / 4) + 32 * (b % 2);
-        const uint8_t *high = w + 128 + 32 * (b / 4);
-        for (size_t k = 0; k < 32; k++) {
-            const int four = low[k] >> b / 2 % 2 * 4 & 15;
-            out->code[32 * b + k] = (uint8_t)(four | (high[k] >> b % 4 * 2 & 3) << 4);
-        }
-    }
-}
-
-static void codes_dots(const tern_codes_dots *d)
-{
+    const tern_codes_type type = d->type;
+    const size_t blocks = d->cols / TERN_Q8_BLOCK;
+    const size_t bytes = tern_codes_bytes(type, blocks);
     for (size_t j = 0; j < d->n; j++)
-        for (size_t b = 0; b < d->blocks; b++)
-            for (size_t l = 0; l < 8; l++) {
-                const tern_codes *w = &d->w[j];
-                const float step = w->step[d->halves ? 2 * b + l / 4 : b];
-                int32_t sum = 0, all = 0;
-                for (size_t k = 32 * b + 4 * l; k < 32 * b + 4 * l + 4; k++) {
-                    sum += (w->code[k] - d->zero) * d->q[k];
-                    all += d->q[k];
-                }
-                float *lane = &d->lane[j][l];
-                *lane = fmaf((float)sum, step * d->e[b], *lane);
-                if (d->shifted) *lane = fmaf((float)all, w->shift[b] * d->e[b], *lane);
-            }
+        for (size_t i = 0; i < d->m; i++)
+            d->y[i * d->ldy + j] = codes_dot(
+                type, d->q + i * d->cols, d->e + i * blocks, d->w + j * bytes, blocks);
 }
 
 /* --- caches of int8 --- */
@@ -239,9 +223,6 @@ static uint64_t read_all(const void *p, size_t bytes)
 const tern_decode_kernels tern_decode_scalar = {
     .few = few,
     .q8_dots = q8_dots,
-    .unpack_codes = {[TERN_CODES_Q4_0] = unpack_q4_0,
-                     [TERN_CODES_Q4_K] = unpack_q4_k,
-                     [TERN_CODES_Q6_K] = unpack_q6_k},
     .codes_dots = codes_dots,
     .int8_product = int8_product,
     .repack_tq2 = repack_tq2,

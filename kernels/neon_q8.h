@@ -17,7 +17,7 @@
 
 #include <arm_neon.h>
 
-#include "kernels/decode_kernels.h"
+#include "kernels/codes.h"
 #include "kernels/unroll.h"
 
 /* Lane l: a[4l] b[4l] + .. + a[4l + 3] b[4l + 3]. */
@@ -27,6 +27,12 @@ static inline float neon_block_scale(const uint8_t *w)
 {
     const uint16x4_t bits = vld1_dup_u16((const void *)w);
     return vgetq_lane_f32(vcvt_f32_f16(vreinterpret_f16_u16(bits)), 0);
+}
+
+static inline float neon_q8_sum(const float32x4_t lane[2])
+{
+    const float32x4_t s4 = vaddq_f32(lane[0], lane[1]);
+    return vpadds_f32(vadd_f32(vget_low_f32(s4), vget_high_f32(s4)));
 }
 
 /* rows <= 4 rows of activations, from row i, with one row of weights. */
@@ -51,11 +57,7 @@ TERN_INLINE void neon_q8_rows(const tern_q8_dots *d, size_t i, const uint8_t *w,
             lane[r][1] = vfmaq_n_f32(lane[r][1], s1, f);
         }
     }
-    TERN_UNROLLED (r, rows) {
-        const float32x4_t s4 = vaddq_f32(lane[r][0], lane[r][1]);
-        y[(size_t)r * d->ldy] =
-            vpadds_f32(vadd_f32(vget_low_f32(s4), vget_high_f32(s4)));
-    }
+    TERN_UNROLLED (r, rows) y[(size_t)r * d->ldy] = neon_q8_sum(lane[r]);
 }
 
 TERN_INLINE void neon_q8_dots(const tern_q8_dots *d, neon_products *products)
@@ -72,29 +74,52 @@ TERN_INLINE void neon_q8_dots(const tern_q8_dots *d, neon_products *products)
     }
 }
 
-/* The heads of 4 and 6 bits, once they are codes: the same lanes. */
-TERN_INLINE void neon_codes_dots(const tern_codes_dots *d, neon_products *products)
+/* --- heads of 4 and 6 bits: unpacked to bytes, 256 columns of a row at a time --- */
+
+/* `blocks` blocks of x with what is unpacked. */
+TERN_INLINE void neon_codes_blocks(const tern_codes *w, size_t blocks, bool shifted,
+                                   const int8_t *q, const float *e, float32x4_t lane[2],
+                                   neon_products *products)
 {
-    const int8x16_t zero = vdupq_n_s8((int8_t)d->zero);
-    for (size_t j = 0; j < d->n; j++) {
-        const tern_codes *w = &d->w[j];
-        float *out = d->lane[j];
-        float32x4_t lane[2] = {vld1q_f32(out), vld1q_f32(out + 4)};
-        for (size_t b = 0; b < d->blocks; b++)
-            TERN_UNROLLED (h, 2) {
-                const size_t at = 32 * b + 16 * (size_t)h;
-                const int8x16_t q = vld1q_s8(d->q + at);
-                const int8x16_t code = vreinterpretq_s8_u8(vld1q_u8(w->code + at));
-                const int32x4_t sum = products(vsubq_s8(code, zero), q);
-                const float step = w->step[d->halves ? 2 * b + (size_t)h : b];
-                lane[h] = vfmaq_n_f32(lane[h], vcvtq_f32_s32(sum), step * d->e[b]);
-                if (!d->shifted) continue;
-                const float32x4_t all = vcvtq_f32_s32(products(vdupq_n_s8(1), q));
-                lane[h] = vfmaq_n_f32(lane[h], all, w->shift[b] * d->e[b]);
-            }
-        vst1q_f32(out, lane[0]);
-        vst1q_f32(out + 4, lane[1]);
+    for (size_t b = 0; b < blocks; b++)
+        TERN_UNROLLED (h, 2) {
+            const size_t at = 2 * b + (size_t)h;
+            const int8x16_t v = vld1q_s8(q + 16 * at);
+            const int32x4_t sum = products(vld1q_s8(w->code + 16 * at), v);
+            lane[h] = vfmaq_n_f32(lane[h], vcvtq_f32_s32(sum), w->step[at] * e[b]);
+            if (!shifted) continue;
+            const float32x4_t all = vcvtq_f32_s32(products(vdupq_n_s8(1), v));
+            lane[h] = vfmaq_n_f32(lane[h], all, w->shift[b] * e[b]);
+        }
+}
+
+/* Up to four rows of x, from row i, with row j of w. */
+TERN_INLINE void neon_codes_row(const tern_q8_dots *d, size_t i, size_t rows, size_t j,
+                                neon_products *products)
+{
+    const tern_codes_type type = d->type;
+    const size_t blocks = d->cols / TERN_Q8_BLOCK;
+    const uint8_t *w = d->w + j * tern_codes_bytes(type, blocks);
+    float32x4_t lane[4][2];
+    tern_codes codes;
+    for (size_t r = 0; r < rows; r++) lane[r][0] = lane[r][1] = vdupq_n_f32(0.0f);
+    for (size_t b = 0; b < blocks; b += TERN_CODES_BLOCKS) {
+        const size_t left = blocks - b;
+        const size_t n = left < TERN_CODES_BLOCKS ? left : TERN_CODES_BLOCKS;
+        tern_unpack_codes(type, w + tern_codes_bytes(type, b), n, &codes);
+        for (size_t r = 0; r < rows; r++)
+            neon_codes_blocks(&codes, n, type == TERN_CODES_Q4_K,
+                              d->q + (i + r) * d->cols + b * TERN_Q8_BLOCK,
+                              d->e + (i + r) * blocks + b, lane[r], products);
     }
+    for (size_t r = 0; r < rows; r++) d->y[(i + r) * d->ldy + j] = neon_q8_sum(lane[r]);
+}
+
+TERN_INLINE void neon_codes_dots(const tern_q8_dots *d, neon_products *products)
+{
+    for (size_t j = 0; j < d->n; j++)
+        for (size_t i = 0; i < d->m; i += 4)
+            neon_codes_row(d, i, d->m - i < 4 ? d->m - i : 4, j, products);
 }
 
 #endif /* TERN_KERNELS_NEON_Q8_H */
