@@ -27,13 +27,14 @@ typedef struct tern_attention_shape {
     size_t kv_heads; /* KV */
     size_t head_dim; /* D */
     /* 0: k and v are (B, past + T, KV * D). Else they are a cache of one sequence, in
-     * panels of 64 positions: k (D, 64), keys side by side as their product with a
-     * query wants them, v (64, D). From one panel of a key head to the next there are
-     * `panel` elements, from one key head to the next `head`. Forward only. */
+     * panels of 64 positions: k in four bands (D, 16), keys side by side as their
+     * product with a query wants them, in the order in which a text fills them; v (64,
+     * D). From one panel of a key head to the next there are `panel` elements, from one
+     * key head to the next `head`. Forward only. */
     size_t panel, head;
 } tern_attention_shape;
 
-enum { TERN_KEY_PANEL = 64 };
+enum { TERN_KEY_PANEL = 64, TERN_KEY_BAND = 16 };
 
 /* Scratch bytes that forward (or backward) needs with the current number of threads. */
 size_t tern_attention_scratch(const tern_attention_shape *s);

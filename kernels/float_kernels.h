@@ -30,8 +30,11 @@
  * with a[i][p] at a[i * a_row + p * a_col]. slope 0: a matrix product; slope 1: row i
  * takes i terms more than row 0 (the causal triangle). c overlaps neither a nor b.
  *
- * b_panel > 0, for one row: columns lie in panels of 64, b_panel elements apart, so
- * that b[p][j] is at b[j / 64 * b_panel + p * b_row + j % 64]; n is a multiple of 16.
+ * b[p][j] is at b[p * b_row + j]; or, b_band > 0, columns lie in bands of 16 that are
+ * b_band elements apart, and it is at b[j / 16 * b_band + p * b_row + j % 16].
+ *
+ * b_panel > 0, for one row: bands lie in panels of four, b_panel elements apart; n is a
+ * multiple of 16.
  *
  * ahead > 0: the next product will read n * k elements of b in a row from so many on,
  * which are fetched in that order while this one is computed (by several rows; one is
@@ -42,7 +45,7 @@ typedef struct tern_chain {
     size_t a_row, a_col;
     const float *b;
     const uint16_t *b16; /* fp16 bits in its place, if b is NULL */
-    size_t b_row, b_panel, ahead;
+    size_t b_row, b_band, b_panel, ahead;
     float *c;
     size_t c_row;
     size_t m, n, k, slope;

@@ -38,7 +38,8 @@ TERN_INLINE void chain_block(const tern_chain *t, size_t i, size_t j, size_t row
     const float *ap = t->a + i * t->a_row;
     const void *bs = half ? (const void *)t->b16 : (const void *)t->b;
     const size_t a_row = t->a_row, a_col = t->a_col, b_row = t->b_row;
-    size_t at = j, next = t->ahead + j * t->k;
+    const size_t band = t->b_band ? t->b_band : 16;
+    size_t at = j / 16 * band, next = t->ahead + j * t->k;
 
     UNROLLED (r, rows)
         UNROLLED (v, vecs)
@@ -46,7 +47,7 @@ TERN_INLINE void chain_block(const tern_chain *t, size_t i, size_t j, size_t row
                 t->add ? lanes_load_n(y + r * t->c_row + 16 * v, c) : lanes_set(0.0f);
     for (size_t p = t->k + i * t->slope; p > 0; p--, ap += a_col, at += b_row) {
         if (far) fetch(bs, next, 16 * vecs, half), next += 16 * vecs;
-        UNROLLED (v, vecs) b[v] = load_either(bs, at + 16 * v, c, half);
+        UNROLLED (v, vecs) b[v] = load_either(bs, at + v * band, c, half);
         UNROLLED (r, rows) {
             const lanes a = lanes_set(ap[r * a_row]);
             UNROLLED (v, vecs) acc[r][v] = lanes_fma(a, b[v], acc[r][v]);
@@ -55,7 +56,7 @@ TERN_INLINE void chain_block(const tern_chain *t, size_t i, size_t j, size_t row
     /* The triangle: term s of those beyond the first row's is for rows s + 1 .. */
     if (!far && t->slope) {
         UNROLLED (s, rows - 1) {
-            UNROLLED (v, vecs) b[v] = load_either(bs, at + 16 * v, c, half);
+            UNROLLED (v, vecs) b[v] = load_either(bs, at + v * band, c, half);
             UNROLLED (r, rows) {
                 if (r <= s) continue;
                 const lanes a = lanes_set(ap[r * a_row]);
@@ -95,16 +96,14 @@ TERN_INLINE void chain_single(const tern_chain *t, size_t j, size_t vecs, size_t
     float *y = t->c + j;
     const float *ap = t->a;
     const void *bs = half ? (const void *)t->b16 : (const void *)t->b;
-    size_t at[2] = {j, j + 64};
-    if (t->b_panel) {
-        at[0] = j / 64 * t->b_panel + j % 64;
-        at[1] = (j / 64 + 1) * t->b_panel;
-    }
+    const size_t band = t->b_band ? t->b_band : 16;
+    const size_t panel = t->b_panel ? t->b_panel : 4 * band;
+    size_t at[2] = {j / 64 * panel + j % 64 / 16 * band, (j / 64 + 1) * panel};
     UNROLLED (v, vecs) acc[v] = t->add ? lanes_load_n(y + 16 * v, c) : lanes_set(0.0f);
     for (size_t p = t->k; p > 0; p--, ap += t->a_col) {
         const lanes a = lanes_set(*ap);
         UNROLLED (v, vecs) {
-            const lanes b = load_either(bs, at[v / 4] + 16 * (v % 4), c, half);
+            const lanes b = load_either(bs, at[v / 4] + v % 4 * band, c, half);
             acc[v] = lanes_fma(a, b, acc[v]);
         }
         at[0] += t->b_row;

@@ -81,16 +81,16 @@ static tern_attention_shape shape_of(const tern_session *s, int64_t past, int64_
 
 /* --- into the cache --- */
 
-/* A key becomes a column of its panel. */
+/* A key becomes a column of its band. */
 static void put_key(const float *k, size_t n, float *column)
 {
-    for (size_t d = 0; d < n; d++) column[d * TERN_KEY_PANEL] = k[d];
+    for (size_t d = 0; d < n; d++) column[d * TERN_KEY_BAND] = k[d];
 }
 
 static void put_half_key(const float *k, size_t n, uint16_t *column)
 {
     for (size_t d = 0; d < n; d++)
-        column[d * TERN_KEY_PANEL] = tern_half_from_float(k[d]);
+        column[d * TERN_KEY_BAND] = tern_half_from_float(k[d]);
 }
 
 void tern_cache_put(const tern_session *s, int64_t layer, int64_t head,
@@ -103,13 +103,14 @@ void tern_cache_put(const tern_session *s, int64_t layer, int64_t head,
     const size_t at = panel * panel_of(m, s->cache_type) + layer_at(s, layer) +
                       (size_t)head * head_of(m, s->cache_type);
     const size_t values = at + side(m) + j * n;
+    const size_t key = at + j / TERN_KEY_BAND * TERN_KEY_BAND * n + j % TERN_KEY_BAND;
     switch (s->cache_type) {
     case TERN_CACHE_F32:
-        put_key(k, n, (float *)s->cache + at + j);
+        put_key(k, n, (float *)s->cache + key);
         memcpy((float *)s->cache + values, v, n * sizeof *v);
         break;
     case TERN_CACHE_F16:
-        put_half_key(k, n, (uint16_t *)s->cache + at + j);
+        put_half_key(k, n, (uint16_t *)s->cache + key);
         tern_narrow_row(v, n, (uint16_t *)s->cache + values);
         break;
     case TERN_CACHE_INT8:

@@ -24,8 +24,8 @@ struct tern_session {
     /* Keys and values, 64 positions of all layers after the other, so that a text takes
      * memory as it grows, in pages as large as there are:
      *
-     *     | positions 0-63                            | 64-127 ..
-     *     | layer 0: head 0: K (D, 64) V (64, D) | .. | layer 0: ..
+     *     | positions 0-63                               | 64-127 ..
+     *     | layer 0: head 0: K (4, D, 16) V (64, D) | .. | layer 0: ..
      *
      * floats or the bits of fp16; for int8, what attention_int8.c draws. There are
      * addresses for the largest type; the others use a part of them. */

@@ -437,7 +437,8 @@ Test(attention, a_cache_is_another_order_of_the_same)
                 for (size_t d = 0; d < D; d++) {
                     const size_t from = (j * KV + g) * D + d;
                     const size_t at = g * cached.head + j / 64 * cached.panel;
-                    const size_t key = at + d * 64 + j % 64, to = at + j % 64 * D + d;
+                    const size_t key = at + (j % 64 / 16 * D + d) * 16 + j % 16;
+                    const size_t to = at + j % 64 * D + d;
                     ck[key] = k[from];
                     cv[to] = v[from];
                     hk[key] = tern_half_from_float(k[from]);
