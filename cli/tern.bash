@@ -20,7 +20,7 @@ _tern()
     --dtype) COMPREPLY=($(compgen -W "f32 bf16 f16" -- "$cur")); return ;;
     --quant) COMPREPLY=($(compgen -W "ternary none" -- "$cur")); return ;;
     --arch) COMPREPLY=($(compgen -W "bitnet llama" -- "$cur")); return ;;
-    --embed) COMPREPLY=($(compgen -W "f16 q8_0 f32" -- "$cur")); return ;;
+    --embed) COMPREPLY=($(compgen -W "f16 q8_0 q6_k q4_0 f32" -- "$cur")); return ;;
     --tokenizer) COMPREPLY=($(compgen -f -W "byte char bpe:4096" -- "$cur")); return ;;
     --overflow) COMPREPLY=($(compgen -W "shift refuse" -- "$cur")); return ;;
     --pretok) COMPREPLY=($(compgen -W "llama3 gpt2" -- "$cur")); return ;;

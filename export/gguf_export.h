@@ -9,7 +9,8 @@ typedef struct tern_export_options {
     /* TERN_EXPORT_AUTO or the type of the linear layers: TQ2_0, TQ1_0, Q2_0, F16; of
      * the float twin F32, F16 and, rounded, Q8_0, Q6_K, Q4_0 */
     int type;
-    int embed; /* TERN_EXPORT_AUTO or F16, Q8_0, Q6_K, F32: of embedding and head */
+    int embed; /* TERN_EXPORT_AUTO or that of embedding and head: F16, Q8_0, Q6_K, Q4_0,
+                * F32 */
     const char *name; /* general.name; NULL: the output's file name */
     const char *chat; /* tokenizer.chat_template, UTF-8; NULL: none */
     /* May be NULL: sees the finished file before it gets its name; unless it returns

@@ -285,6 +285,15 @@ static tern_status start_greedy(verifier *v, const int32_t *ids, int64_t count,
 
 /* --- the whole --- */
 
+static bool head_of_codes(const tern_gguf *g)
+{
+    const tern_gguf_tensor *own = tern_gguf_find_tensor(g, "output.weight");
+    const tern_gguf_tensor *t =
+        own ? own : tern_gguf_find_tensor(g, "token_embd.weight");
+    return t && t->type != TERN_GGML_F16 && t->type != TERN_GGML_F32 &&
+           t->type != TERN_GGML_BF16;
+}
+
 static tern_status verifier_init(verifier *v, tern_model *model,
                                  const tern_runtime *runtime, int64_t count)
 {
@@ -313,7 +322,8 @@ tern_status tern_verify(tern_model *model, const tern_runtime *runtime,
 {
     verifier v = {0};
     const tern_spec *spec = tern_model_spec(model);
-    tern_parity p = {.float_sums = spec->quant == TERN_QUANT_NONE};
+    tern_parity p = {.float_sums = spec->quant == TERN_QUANT_NONE,
+                     .head_codes = head_of_codes(tern_runtime_gguf(runtime))};
     tern_status s = verifier_init(&v, model, runtime, count);
     if (s == TERN_OK) s = compare_weights(&v, &p);
     if (s == TERN_OK) s = compare_text(&v, ids, count, &p);
@@ -347,6 +357,11 @@ static void explain(const tern_parity *p, char *out, size_t size)
                  p->floats_differ, p->floats, p->max_logit_error);
     else if (p->logits_nan)
         snprintf(out, size, "%" PRId64 " logits are not numbers", p->logits_nan);
+    else if (p->head_codes)
+        snprintf(out, size,
+                 "a head of integer codes rounds its input to 8 bits; the weights are "
+                 "the same in every bit, logits differ by %.3g at most",
+                 p->max_logit_error);
     else if (p->float_sums)
         snprintf(out, size,
                  "training sums its float layers in another order; the weights are the "

@@ -19,6 +19,9 @@ typedef struct tern_parity {
     /* The layers are float, and training multiplies them by BLAS: no file could give
      * the same bits of logits. */
     bool float_sums;
+    /* The head is of integer codes: its input is rounded to 8 bits, in training it is
+     * not. */
+    bool head_codes;
     /* forward passes over `tokens` ids, training's against the runtime's, in windows of
      * up to `positions` */
     int64_t tokens, positions;

@@ -10,7 +10,8 @@
  * None of it names the batch, the other rows, the tile or the thread, which is why
  * training, prefill and decode agree bit for bit. Chains suit a machine whose lanes are
  * keys (for s) or d (for o): both are products of small matrices in registers, if K is
- * transposed, 64 keys at a time, as a cache holds them already:
+ * transposed, 64 keys at a time, as a cache holds them already (there in four bands of
+ * 16 keys, one after the other):
  *
  *                keys j -->          64      64      64
  *     q tile       K^T panel       +-------+-------+-------+   scores of a tile of
@@ -116,8 +117,8 @@ static void widen_rows(const uint16_t *x, size_t ldx, size_t rows, size_t cols,
         tern_float_active->widen(x + r * ldx, cols, y + r * cols);
 }
 
-/* Keys [j, j + keys) as a panel; j is a multiple of TILE. NULL: they are to be read as
- * they are, in fp16. */
+/* Keys [j, j + keys) as a panel, of a cache in bands, else in one piece; j is a
+ * multiple of TILE. NULL: they are to be read as they are, in fp16. */
 static const float *tile_panel(const tile *t, const forward_scratch *w, size_t j,
                                size_t keys)
 {

@@ -1,8 +1,8 @@
 /* decode_neon.c - the runtime's kernels for the 128-bit registers of every AArch64.
  *
  * The product for few rows is neon.c's and neondot.c's, which unpack them in registers
- * already. Here are the 8-bit head (neon_q8.h has its drawing) and
- * the way from the blocks of a file to panels, 16 codes at a time:
+ * already. Here are the heads (neon_q8.h has the drawing) and the
+ * way from the blocks of a file to panels, 16 codes at a time:
  *
  *     16 codes u, a byte each            shifted left by        ored: the word of one
  *     | u0 - u3 | 4 - 7 | 8 - 11 | .. |  | 0 | 2 | 4 | 6 |  ->  row of a tile, 4 bytes
@@ -29,7 +29,7 @@ static void few(const tern_matmul_block *b)
     tern_kernels_active->matmul(b);
 }
 
-/* --- 8-bit heads --- */
+/* --- heads --- */
 
 /* A code is at least -128, an activation no less than -127: two products fit 16 bits.
  */

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/half.h"
-#include "kernels/decode_kernels.h"
 #include "kernels/codes.h"
+#include "kernels/decode_kernels.h"
 
 static void few(const tern_matmul_block *b)
 {

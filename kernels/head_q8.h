@@ -4,8 +4,7 @@
  * The weights stay as they are in the file. Activations are rounded to 8 bits, blocks
  * of 32 codes with a scale of their own, e = max |x| / 127, and the products of codes
  * are summed exactly: see tern_q8_dots in decode_kernels.h for the order of what is
- * not exact. The same bits at every level and for any number of
- * threads.
+ * not exact. The same bits at every level and for any number of threads.
  */
 #ifndef TERN_KERNELS_HEAD_Q8_H
 #define TERN_KERNELS_HEAD_Q8_H

@@ -1,5 +1,5 @@
-/* neon_q8.h - the 8-bit head for both levels of AArch64, which differ in one step: how
- * four products become one sum.
+/* neon_q8.h - heads of 4 to 8 bits for both levels of AArch64, which differ in one
+ * step: how four products become one sum.
  *
  *     a block of a row of weights, 34 bytes       the block's codes of a row of x
  *     | d | w0 .. w15       | w16 .. w31      |   | q0 .. q15     | q16 .. q31    |

@@ -8,7 +8,7 @@
  *     F16, F32              as they are, inside the mapped file         2, 4
  *     Q8_0, Q6_K, Q4_K,     as they are; a head meets codes of 8 bits,  0.56 to 1.06
  *       Q4_0                  any other matrix becomes float when used
- *     TQ1_0, TQ2_0 and      as they are; rows become float when used    0.27 or less
+ *     TQ1_0, TQ2_0 and      as they are; rows become float when used    0.28 or less
  *       Q2_0 of many scales
  *     BF16                  float                                       4
  */

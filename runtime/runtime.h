@@ -149,8 +149,9 @@ void tern_session_truncate(tern_session *s, int64_t n);
 /* To what the inputs of quantised matrices are rounded before they are multiplied. */
 typedef enum tern_activations {
     /* One 8-bit scale per token, as in training, for the ternary matrices, whose
-     * products are exact; a Q8_0 head rounds its input in blocks of 32; the inputs of
-     * all other matrices stay floats. The default. */
+     * products are exact; a head of integer codes (Q8_0, Q6_K, Q4_K, Q4_0) rounds its
+     * input in blocks of 32; the inputs of all other matrices stay floats. The default.
+     */
     TERN_ACTIVATIONS_PER_TOKEN,
     /* In blocks of 256 and of 32, as llama.cpp does (activations.c says for which types
      * it does which); for all matrices but those of type F16, BF16 and F32. */

@@ -314,7 +314,8 @@ static void feed_forward(const tern_session *s, int64_t layer, int64_t n)
 }
 
 /* Is the head multiplied in integers, by an input of 8 bits in blocks of 32? Sessions
- * that round as other programs do want what these do with that type. */
+ * that round as other programs do want what these do with that type: blocks of 32 are
+ * for Q8_0 alone, and rounded() does the rest. */
 static bool head_of_codes(const tern_session *s)
 {
     const tern_matrix *head = s->model->head;

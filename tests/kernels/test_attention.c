@@ -408,14 +408,16 @@ Test(attention, large_scores_pick_one_key)
  * maybe in fp16: the same bits as the same numbers in rows. */
 Test(attention, a_cache_is_another_order_of_the_same)
 {
-    /* The last: three rows across the end of a panel. */
-    static const size_t queries[] = {1, 3, 69, 135, 3}, past[] = {70, 70, 0, 70, 62};
-    for (size_t n = 0; n < 5; n++) {
+    /* The last: three rows across the end of a panel; one row for each head's keys. */
+    static const size_t queries[] = {1, 3, 69, 135, 3, 1},
+                        kv_heads[] = {3, 3, 3, 3, 3, 6},
+                        past[] = {70, 70, 0, 70, 62, 230};
+    for (size_t n = 0; n < 6; n++) {
         const tern_attention_shape rows = {.batch = 1,
                                            .queries = queries[n],
                                            .past = past[n],
                                            .heads = 6,
-                                           .kv_heads = 3,
+                                           .kv_heads = kv_heads[n],
                                            .head_dim = n == 3 ? 33 : 32};
         tern_attention_shape cached = rows;
         const size_t K = rows.past + rows.queries, D = rows.head_dim,

@@ -19,6 +19,12 @@ grep -q '"exact": true' report.json || fail "--json: no verdict"
 grep -q '"source": "validation"' report.json || fail "--json: no source"
 "$TERN" export run -o q8.gguf --embed q8_0 "${fast[@]}" | tail -n 1 >q8.txt
 grep -q "not exact, because the chosen type" q8.txt || fail "q8_0: $(cat q8.txt)"
+"$TERN" import q8.gguf -o run8 2>/dev/null >&2 || fail "import of q8.gguf"
+"$TERN" export run8 -o again8.gguf --embed q8_0 --data corpus.h5 "${fast[@]}" | tail -n 1 >q8.txt
+grep -q "rounds its input to 8 bits; the weights are the same in every bit" q8.txt || fail "again: $(cat q8.txt)"
+"$TERN" export run -o q4.gguf --embed q4_0 "${fast[@]}" | tail -n 1 >q4.txt
+grep -q "not exact, because the chosen type" q4.txt || fail "q4_0: $(cat q4.txt)"
+"$TERN" inspect q4.gguf | grep >/dev/null "token_embd.weight.*Q4_0" || fail "no head in Q4_0"
 printf '{%% for m in messages %%}"%%s" \303\251{%% endfor %%}\n' >chat.jinja
 "$TERN" export run -o chat.gguf --chat-template chat.jinja "${fast[@]}" >/dev/null || fail "--chat-template"
 "$TERN" inspect chat.gguf | grep >/dev/null 'for m in messages' ||

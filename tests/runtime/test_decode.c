@@ -150,6 +150,7 @@ Test(decode, sessions_together_are_sessions_alone)
 Test(decode, heads_of_other_types)
 {
     check(&SPEC, TERN_GGML_Q2_0, TERN_GGML_Q8_0);
+    check(&SPEC, TERN_GGML_Q2_0, TERN_GGML_Q4_0);
     check(&SPEC, TERN_GGML_Q2_0, TERN_GGML_F32);
 }
 
