@@ -23,10 +23,10 @@
 #include "kernels/unroll.h"
 
 enum {
-    AVX_CODES_X = 4,      /* rows of x at once */
-    AVX_CODES_W = 2,      /* rows of weights at once, for a single row of x */
-    AVX_CODES_CHUNK = 64, /* blocks of x that are prepared at a time */
-    AVX_CODES_LINES = 64, /* rows of weights whose lanes wait for the next chunk */
+    AVX_CODES_X = 4,       /* rows of x at once */
+    AVX_CODES_W = 2,       /* rows of weights at once, for a single row of x */
+    AVX_CODES_CHUNK = 128, /* blocks of x that are prepared at a time */
+    AVX_CODES_LINES = 64,  /* rows of weights whose lanes wait for the next chunk */
 };
 
 /* Four products of a lane; u is unsigned, below 64. */
@@ -211,23 +211,23 @@ TERN_INLINE void avx_codes_step(tern_codes_type type, const avx_codes_x *x, size
         }
 }
 
-/* A chunk of so many blocks of `cols` rows of weights, while the same of the rows after
- * them is fetched. lane (cols, rows, 8). */
+/* A chunk of so many blocks of `cols` rows of weights. Meanwhile the rows after them
+ * are fetched, from their beginning to their end, which memory likes better than the
+ * order in which they will be read (where a chunk is a whole row; else that is a
+ * guess). lane (cols, rows, 8). */
 TERN_INLINE void avx_codes_rows(tern_codes_type type, const avx_codes_x *x,
                                 const uint8_t *w, size_t bytes, size_t blocks, int rows,
                                 int cols, float lane[][AVX_CODES_X][8])
 {
     __m256 sum[AVX_CODES_X][AVX_CODES_W];
     const size_t step = tern_codes_bytes(type, 8);
+    const uint8_t *next = w + (size_t)cols * bytes;
     TERN_UNROLLED (r, rows)
         TERN_UNROLLED (c, cols) sum[r][c] = _mm256_loadu_ps(lane[c][r]);
     size_t b = 0;
-    for (; b + 8 <= blocks; b += 8, w += step) {
-        TERN_UNROLLED (c, cols) {
-            const char *next = (const char *)w + (size_t)(cols + c) * bytes;
-            for (size_t at = 0; at < step; at += 64)
-                _mm_prefetch(next + at, _MM_HINT_T0);
-        }
+    for (; b + 8 <= blocks; b += 8, w += step, next += (size_t)cols * step) {
+        TERN_UNROLLED (l, (cols * TERN_Q6_K_BYTES + 63) / 64)
+            _mm_prefetch((const char *)next + 64 * l, _MM_HINT_T0);
         avx_codes_step(type, x, b, w, bytes, 8, rows, cols, sum);
     }
     for (; type == TERN_CODES_Q4_0 && b < blocks; b++, w += TERN_Q4_BYTES)

@@ -232,7 +232,8 @@ Test(head_q8, types_of_4_and_6_bits)
         for (size_t m = 1; m <= 34; m += m < 4 ? 1 : 15) check_type(type, m, 6, 256);
         for (size_t n = 1; n <= 70; n += n < 9 ? 1 : 30) check_type(type, 2, n, 512);
         check_type(type, 1, 300, 768); /* enough for several threads */
-        check_type(type, 5, 7, 2304);  /* more than is prepared at a time */
+        check_type(type, 5, 7, 2304);
+        check_type(type, 5, 3, 8448); /* more than is prepared at a time */
     }
     for (size_t cols = 32; cols <= 320; cols += 32)
         check_type(TERN_CODES_Q4_0, 3, 5, cols);
