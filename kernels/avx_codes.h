@@ -29,12 +29,6 @@ enum {
     AVX_CODES_LINES = 64,  /* rows of weights whose lanes wait for the next chunk */
 };
 
-/* Four products of a lane; u is unsigned, below 64. */
-static inline __m256i avx_codes_products(__m256i u, __m256i q)
-{
-    return _mm256_madd_epi16(_mm256_maddubs_epi16(u, q), _mm256_set1_epi16(1));
-}
-
 /* --- x --- */
 
 /* A chunk of up to AVX_CODES_X rows: of each block, none as int32, or for Q4_K, whose
@@ -55,7 +49,7 @@ TERN_INLINE void avx_codes_prepare(tern_codes_type type, avx_codes_x *x, int row
         for (size_t b = 0; b < blocks; b++) {
             const int8_t *q = x->q + (size_t)r * x->cols + b * TERN_Q8_BLOCK;
             const __m256i sum =
-                avx_codes_products(by, _mm256_loadu_si256((const void *)q));
+                avx_q8_products(by, _mm256_loadu_si256((const void *)q));
             x->sum[r][b] = shifted ? _mm256_castps_si256(_mm256_cvtepi32_ps(sum)) : sum;
         }
 }
@@ -196,8 +190,7 @@ TERN_INLINE void avx_codes_step(tern_codes_type type, const avx_codes_x *x, size
             TERN_UNROLLED (r, rows) {
                 const int8_t *q =
                     x->q + (size_t)r * x->cols + (at + (size_t)b) * TERN_Q8_BLOCK;
-                __m256i sum =
-                    avx_codes_products(u, _mm256_loadu_si256((const void *)q));
+                __m256i sum = avx_q8_products(u, _mm256_loadu_si256((const void *)q));
                 const __m256i all = x->sum[r][at + (size_t)b];
                 if (type != TERN_CODES_Q4_K) sum = _mm256_sub_epi32(sum, all);
                 lane[r][c] =
@@ -217,13 +210,13 @@ TERN_INLINE void avx_codes_step(tern_codes_type type, const avx_codes_x *x, size
  * guess). lane (cols, rows, 8). */
 TERN_INLINE void avx_codes_rows(tern_codes_type type, const avx_codes_x *x,
                                 const uint8_t *w, size_t bytes, size_t blocks, int rows,
-                                int cols, float lane[][AVX_CODES_X][8])
+                                int cols, float lane[][8])
 {
     __m256 sum[AVX_CODES_X][AVX_CODES_W];
     const size_t step = tern_codes_bytes(type, 8);
     const uint8_t *next = w + (size_t)cols * bytes;
     TERN_UNROLLED (r, rows)
-        TERN_UNROLLED (c, cols) sum[r][c] = _mm256_loadu_ps(lane[c][r]);
+        TERN_UNROLLED (c, cols) sum[r][c] = _mm256_loadu_ps(lane[c * rows + r]);
     size_t b = 0;
     for (; b + 8 <= blocks; b += 8, w += step, next += (size_t)cols * step) {
         TERN_UNROLLED (l, (cols * TERN_Q6_K_BYTES + 63) / 64)
@@ -233,7 +226,7 @@ TERN_INLINE void avx_codes_rows(tern_codes_type type, const avx_codes_x *x,
     for (; type == TERN_CODES_Q4_0 && b < blocks; b++, w += TERN_Q4_BYTES)
         avx_codes_step(type, x, b, w, bytes, 1, rows, cols, sum);
     TERN_UNROLLED (r, rows)
-        TERN_UNROLLED (c, cols) _mm256_storeu_ps(lane[c][r], sum[r][c]);
+        TERN_UNROLLED (c, cols) _mm256_storeu_ps(lane[c * rows + r], sum[r][c]);
 }
 
 /* Rows [i, i + rows) of x with rows [j, j + n) of w, AVX_CODES_LINES at most. */
@@ -242,9 +235,10 @@ TERN_INLINE void avx_codes_part(tern_codes_type type, const tern_q8_dots *d, siz
 {
     const size_t blocks = d->cols / TERN_Q8_BLOCK;
     const size_t bytes = tern_codes_bytes(type, blocks);
-    float lane[AVX_CODES_LINES][AVX_CODES_X][8];
+    const size_t lines = (size_t)rows; /* of lanes, for each row of w */
+    float lane[AVX_CODES_LINES * AVX_CODES_X][8];
     avx_codes_x x = {.cols = d->cols, .blocks = blocks};
-    memset(lane, 0, n * sizeof *lane);
+    memset(lane, 0, n * lines * sizeof *lane);
     for (size_t b = 0; b < blocks; b += AVX_CODES_CHUNK) {
         const size_t left = blocks - b;
         const size_t count = left < AVX_CODES_CHUNK ? left : AVX_CODES_CHUNK;
@@ -255,14 +249,15 @@ TERN_INLINE void avx_codes_part(tern_codes_type type, const tern_q8_dots *d, siz
         avx_codes_prepare(type, &x, rows, count);
         for (; rows == 1 && c + AVX_CODES_W <= n; c += AVX_CODES_W)
             avx_codes_rows(type, &x, w + c * bytes, bytes, count, rows, AVX_CODES_W,
-                           lane + c);
+                           lane + c * lines);
         for (; c < n; c++)
-            avx_codes_rows(type, &x, w + c * bytes, bytes, count, rows, 1, lane + c);
+            avx_codes_rows(type, &x, w + c * bytes, bytes, count, rows, 1,
+                           lane + c * lines);
     }
     for (size_t c = 0; c < n; c++)
-        for (int r = 0; r < rows; r++)
-            d->y[(i + (size_t)r) * d->ldy + j + c] =
-                avx_q8_sum(_mm256_loadu_ps(lane[c][r]));
+        for (size_t r = 0; r < lines; r++)
+            d->y[(i + r) * d->ldy + j + c] =
+                avx_q8_sum(_mm256_loadu_ps(lane[c * lines + r]));
 }
 
 TERN_INLINE void avx_codes_all(tern_codes_type type, const tern_q8_dots *d)

@@ -40,6 +40,12 @@ enum {
 /* Lane l: size[4l] q[4l] + .. + size[4l + 3] q[4l + 3]; size is unsigned. */
 typedef __m256i avx_products(__m256i size, __m256i q);
 
+/* So AVX2 does it, by pairs of 16 bits: at most 2 * 128 * 127 in size, they fit. */
+static inline __m256i avx_q8_products(__m256i size, __m256i q)
+{
+    return _mm256_madd_epi16(_mm256_maddubs_epi16(size, q), _mm256_set1_epi16(1));
+}
+
 /* Rows of x times rows of w, on the way along their blocks. */
 typedef struct avx_q8_tile {
     const int8_t *q;  /* row r at r * cols */

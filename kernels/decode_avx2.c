@@ -154,15 +154,9 @@ static void few(const tern_matmul_block *b)
 
 /* --- heads --- */
 
-/* Pairs are at most 2 * 128 * 127 in size and fit 16 bits. */
-static inline __m256i products(__m256i size, __m256i q)
-{
-    return _mm256_madd_epi16(_mm256_maddubs_epi16(size, q), _mm256_set1_epi16(1));
-}
-
 static void q8_dots(const tern_q8_dots *d)
 {
-    avx_q8_dots(d, products);
+    avx_q8_dots(d, avx_q8_products);
 }
 
 static void codes_dots(const tern_q8_dots *d)
@@ -196,9 +190,9 @@ static inline int8_words int8_repeat(const int8_t *a)
 static inline int8_words int8_dot(int8_words s, int8_words a, int8_words b,
                                   bool positive)
 {
-    const __m256i four = positive
-                             ? products(a, b)
-                             : products(_mm256_abs_epi8(b), _mm256_sign_epi8(a, b));
+    const __m256i four =
+        positive ? avx_q8_products(a, b)
+                 : avx_q8_products(_mm256_abs_epi8(b), _mm256_sign_epi8(a, b));
     s = _mm256_add_epi32(s, four);
     TERN_OPAQUE(s); /* gcc would begin all eight, and keep sums in memory */
     return s;

@@ -31,7 +31,7 @@ static float q8_dot(const int8_t *q, const float *e, const uint8_t *w, size_t bl
 {
     float lane[8] = {0};
     for (size_t b = 0; b < blocks; b++, q += TERN_Q8_BLOCK, w += TERN_Q8_BYTES) {
-        const float scale = tern_float_from_half(read_u16(w)) * e[b];
+        const float scale = tern_codes_half(w) * e[b];
         const int8_t *v = (const int8_t *)w + 2;
         for (size_t l = 0; l < 8; l++) {
             int32_t sum = 0;
