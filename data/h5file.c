@@ -8,12 +8,14 @@
 #include "data/h5file.h"
 
 #include <assert.h>
-#include <hdf5.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
+#include "data/h5lib.h"
+
+static const struct tern_hdf5 *const h5 = &tern_hdf5;
 
 enum { CHUNK = 1 << 16 }; /* elements of a growing array that are stored together */
 
@@ -52,23 +54,23 @@ static hid_t file_type(tern_h5_type t)
 {
     switch (t) {
     case TERN_H5_U8:
-        return H5T_STD_U8LE;
+        return h5->STD_U8LE;
     case TERN_H5_I8:
-        return H5T_STD_I8LE;
+        return h5->STD_I8LE;
     case TERN_H5_U16:
-        return H5T_STD_U16LE;
+        return h5->STD_U16LE;
     case TERN_H5_I32:
-        return H5T_STD_I32LE;
+        return h5->STD_I32LE;
     case TERN_H5_U32:
-        return H5T_STD_U32LE;
+        return h5->STD_U32LE;
     case TERN_H5_I64:
-        return H5T_STD_I64LE;
+        return h5->STD_I64LE;
     case TERN_H5_U64:
-        return H5T_STD_U64LE;
+        return h5->STD_U64LE;
     case TERN_H5_F32:
-        return H5T_IEEE_F32LE;
+        return h5->IEEE_F32LE;
     case TERN_H5_F64:
-        return H5T_IEEE_F64LE;
+        return h5->IEEE_F64LE;
     case TERN_H5_TYPE_COUNT:
         break;
     }
@@ -79,23 +81,23 @@ static hid_t memory_type(tern_h5_type t)
 {
     switch (t) {
     case TERN_H5_U8:
-        return H5T_NATIVE_UINT8;
+        return h5->NATIVE_UINT8;
     case TERN_H5_I8:
-        return H5T_NATIVE_INT8;
+        return h5->NATIVE_INT8;
     case TERN_H5_U16:
-        return H5T_NATIVE_UINT16;
+        return h5->NATIVE_UINT16;
     case TERN_H5_I32:
-        return H5T_NATIVE_INT32;
+        return h5->NATIVE_INT32;
     case TERN_H5_U32:
-        return H5T_NATIVE_UINT32;
+        return h5->NATIVE_UINT32;
     case TERN_H5_I64:
-        return H5T_NATIVE_INT64;
+        return h5->NATIVE_INT64;
     case TERN_H5_U64:
-        return H5T_NATIVE_UINT64;
+        return h5->NATIVE_UINT64;
     case TERN_H5_F32:
-        return H5T_NATIVE_FLOAT;
+        return h5->NATIVE_FLOAT;
     case TERN_H5_F64:
-        return H5T_NATIVE_DOUBLE;
+        return h5->NATIVE_DOUBLE;
     case TERN_H5_TYPE_COUNT:
         break;
     }
@@ -107,10 +109,10 @@ static hid_t memory_type(tern_h5_type t)
 static void drop(hid_t id)
 {
     if (id < 0) return;
-    const bool failed = H5Eget_num(H5E_DEFAULT) > 0;
-    const hid_t reasons = failed ? H5Eget_current_stack() : H5I_INVALID_HID;
-    H5Idec_ref(id);
-    if (failed) H5Eset_current_stack(reasons);
+    const bool failed = h5->Eget_num(H5E_DEFAULT) > 0;
+    const hid_t reasons = failed ? h5->Eget_current_stack() : H5I_INVALID_HID;
+    h5->Idec_ref(id);
+    if (failed) h5->Eset_current_stack(reasons);
 }
 
 /* --- errors --- */
@@ -130,7 +132,7 @@ static herr_t innermost(unsigned n, const H5E_error2_t *e, void *user)
 static tern_status fail(const tern_h5 *f, const char *name, const char *what)
 {
     char reason[128] = "";
-    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, innermost, reason);
+    h5->Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, innermost, reason);
     return tern_fail(TERN_EIO, "%s: cannot %s \"%s\"%s%s", f->atomic.path, what, name,
                      *reason ? ": " : "", reason);
 }
@@ -145,12 +147,6 @@ static tern_status no_memory(const char *path)
     return tern_fail(TERN_EMEM, "%s: out of memory", path);
 }
 
-static void quiet(void)
-{
-    H5dont_atexit();
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-}
-
 /* --- opening and closing --- */
 
 /* No locks: readers see finished files only, and some network disks refuse to lock. No
@@ -158,12 +154,12 @@ static void quiet(void)
  * it when the disk is full is never freed. */
 static hid_t access_plist(void)
 {
-    const hid_t p = H5Pcreate(H5P_FILE_ACCESS);
+    const hid_t p = h5->Pcreate(h5->FILE_ACCESS);
     if (p < 0) return p;
-    H5Pset_fclose_degree(p, H5F_CLOSE_STRONG);
-    H5Pset_cache(p, 0, 0, 0, 0.75);
+    h5->Pset_fclose_degree(p, H5F_CLOSE_STRONG);
+    h5->Pset_cache(p, 0, 0, 0, 0.75);
 #if H5_VERSION_GE(1, 10, 7)
-    H5Pset_file_locking(p, false, true);
+    h5->Pset_file_locking(p, false, true);
 #endif
     return p;
 }
@@ -172,6 +168,7 @@ tern_status tern_h5_create(const char *path, const char *kind, int version,
                            tern_h5 **out)
 {
     assert(strlen(kind) < sizeof(*out)->kind && version >= 1);
+    TERN_TRY(tern_hdf5_load(path));
     tern_h5 *f = calloc(1, sizeof *f);
     if (!f) return no_memory(path);
     const tern_status s = tern_atomic_begin(&f->atomic, path);
@@ -179,13 +176,12 @@ tern_status tern_h5_create(const char *path, const char *kind, int version,
         free(f);
         return s;
     }
-    quiet();
     strcpy(f->kind, kind);
     f->version = version;
     f->writing = true;
-    const hid_t access = access_plist(), create = H5Pcreate(H5P_FILE_CREATE);
-    H5Pset_userblock(create, TERN_H5_BLOCK);
-    f->file = H5Fcreate(f->atomic.temp, H5F_ACC_TRUNC, create, access);
+    const hid_t access = access_plist(), create = h5->Pcreate(h5->FILE_CREATE);
+    h5->Pset_userblock(create, TERN_H5_BLOCK);
+    f->file = h5->Fcreate(f->atomic.temp, H5F_ACC_TRUNC, create, access);
     drop(create);
     drop(access);
     if (f->file < 0) {
@@ -212,15 +208,15 @@ tern_status tern_h5_open(const char *path, const char *kind, int newest, tern_h5
     TERN_TRY(tern_h5_verify(path, &seal));
     if (strlen(path) >= TERN_PATH_MAX)
         return tern_fail(TERN_EARG, "%.64s...: path too long", path);
+    TERN_TRY(tern_hdf5_load(path));
     tern_h5 *f = calloc(1, sizeof *f);
     if (!f) return no_memory(path);
-    quiet();
     strcpy(f->atomic.path, path);
     strcpy(f->kind, kind);
     f->version = seal.version;
     f->bytes = seal.length;
     const hid_t access = access_plist();
-    f->file = H5Fopen(path, H5F_ACC_RDONLY, access);
+    f->file = h5->Fopen(path, H5F_ACC_RDONLY, access);
     drop(access);
     if (f->file < 0) {
         const tern_status failed = fail(f, "/", "open");
@@ -234,7 +230,7 @@ tern_status tern_h5_open(const char *path, const char *kind, int newest, tern_h5
 void tern_h5_close(tern_h5 *f)
 {
     if (!f) return;
-    H5Fclose(f->file);
+    h5->Fclose(f->file);
     if (f->writing) tern_atomic_abort(&f->atomic);
     free(f);
 }
@@ -244,8 +240,8 @@ tern_status tern_h5_commit(tern_h5 *f)
     assert(f->writing);
     tern_status s = TERN_OK;
     /* Flush first: a close that fails says less, and leaves the file half open. */
-    if (H5Fflush(f->file, H5F_SCOPE_LOCAL) < 0) s = fail(f, "/", "write");
-    if (H5Fclose(f->file) < 0 && s == TERN_OK) s = fail(f, "/", "close");
+    if (h5->Fflush(f->file, H5F_SCOPE_LOCAL) < 0) s = fail(f, "/", "write");
+    if (h5->Fclose(f->file) < 0 && s == TERN_OK) s = fail(f, "/", "close");
     if (s == TERN_OK) s = tern_h5_seal_file(f->atomic.temp, f->kind, f->version);
     if (s == TERN_OK)
         s = tern_atomic_commit(&f->atomic);
@@ -276,13 +272,13 @@ int tern_h5_version(const tern_h5 *f)
 static hid_t create_array(tern_h5 *f, const char *name, tern_h5_type type, hid_t space,
                           hsize_t chunk)
 {
-    const hid_t links = H5Pcreate(H5P_LINK_CREATE);
-    const hid_t layout = H5Pcreate(H5P_DATASET_CREATE);
-    H5Pset_create_intermediate_group(links, 1);
-    H5Pset_obj_track_times(layout, false);
-    if (chunk) H5Pset_chunk(layout, 1, &chunk);
+    const hid_t links = h5->Pcreate(h5->LINK_CREATE);
+    const hid_t layout = h5->Pcreate(h5->DATASET_CREATE);
+    h5->Pset_create_intermediate_group(links, 1);
+    h5->Pset_obj_track_times(layout, false);
+    if (chunk) h5->Pset_chunk(layout, 1, &chunk);
     const hid_t set =
-        H5Dcreate2(f->file, name, file_type(type), space, links, layout, H5P_DEFAULT);
+        h5->Dcreate2(f->file, name, file_type(type), space, links, layout, H5P_DEFAULT);
     drop(layout);
     drop(links);
     return set;
@@ -298,11 +294,11 @@ tern_status tern_h5_write(tern_h5 *f, const char *name, const tern_h5_shape *sha
         dims[i] = (hsize_t)shape->dims[i];
         empty |= shape->dims[i] == 0;
     }
-    const hid_t space = H5Screate_simple(shape->rank, dims, NULL);
+    const hid_t space = h5->Screate_simple(shape->rank, dims, NULL);
     const hid_t set = create_array(f, name, shape->type, space, 0);
     const bool good =
-        set >= 0 && (empty || H5Dwrite(set, memory_type(shape->type), H5S_ALL, H5S_ALL,
-                                       H5P_DEFAULT, data) >= 0);
+        set >= 0 && (empty || h5->Dwrite(set, memory_type(shape->type), H5S_ALL,
+                                         H5S_ALL, H5P_DEFAULT, data) >= 0);
     const tern_status s = good ? TERN_OK : fail(f, name, "write");
     drop(set);
     drop(space);
@@ -311,9 +307,9 @@ tern_status tern_h5_write(tern_h5 *f, const char *name, const tern_h5_shape *sha
 
 static hid_t open_growing(tern_h5 *f, const char *name, tern_h5_type type)
 {
-    if (tern_h5_has(f, name)) return H5Dopen2(f->file, name, H5P_DEFAULT);
+    if (tern_h5_has(f, name)) return h5->Dopen2(f->file, name, H5P_DEFAULT);
     const hsize_t zero = 0, any = H5S_UNLIMITED;
-    const hid_t space = H5Screate_simple(1, &zero, &any);
+    const hid_t space = h5->Screate_simple(1, &zero, &any);
     const hid_t set = create_array(f, name, type, space, CHUNK);
     drop(space);
     return set;
@@ -324,12 +320,13 @@ static bool transfer(hid_t set, tern_h5_type type, int64_t start, int64_t count,
                      const void *in, void *out)
 {
     const hsize_t from = (hsize_t)start, n = (hsize_t)count;
-    const hid_t space = H5Dget_space(set), memory = H5Screate_simple(1, &n, NULL);
+    const hid_t space = h5->Dget_space(set), memory = h5->Screate_simple(1, &n, NULL);
     const hid_t t = memory_type(type);
-    bool good = space >= 0 && memory >= 0 &&
-                H5Sselect_hyperslab(space, H5S_SELECT_SET, &from, NULL, &n, NULL) >= 0;
-    if (good && in) good = H5Dwrite(set, t, memory, space, H5P_DEFAULT, in) >= 0;
-    if (good && out) good = H5Dread(set, t, memory, space, H5P_DEFAULT, out) >= 0;
+    bool good =
+        space >= 0 && memory >= 0 &&
+        h5->Sselect_hyperslab(space, H5S_SELECT_SET, &from, NULL, &n, NULL) >= 0;
+    if (good && in) good = h5->Dwrite(set, t, memory, space, H5P_DEFAULT, in) >= 0;
+    if (good && out) good = h5->Dread(set, t, memory, space, H5P_DEFAULT, out) >= 0;
     drop(memory);
     drop(space);
     return good;
@@ -339,13 +336,13 @@ tern_status tern_h5_append(tern_h5 *f, const char *name, tern_h5_type type,
                            const void *data, int64_t count)
 {
     const hid_t set = open_growing(f, name, type);
-    const hid_t space = set >= 0 ? H5Dget_space(set) : H5I_INVALID_HID;
-    const int64_t have = space >= 0 ? H5Sget_simple_extent_npoints(space) : -1;
+    const hid_t space = set >= 0 ? h5->Dget_space(set) : H5I_INVALID_HID;
+    const int64_t have = space >= 0 ? h5->Sget_simple_extent_npoints(space) : -1;
     drop(space);
     bool good = have >= 0;
     if (good && count > 0) {
         const hsize_t size = (hsize_t)(have + count);
-        good = H5Dset_extent(set, &size) >= 0 &&
+        good = h5->Dset_extent(set, &size) >= 0 &&
                transfer(set, type, have, count, data, NULL);
     }
     const tern_status s = good ? TERN_OK : fail(f, name, "write");
@@ -356,9 +353,9 @@ tern_status tern_h5_append(tern_h5 *f, const char *name, tern_h5_type type,
 /* Our name for the type of a stored array; TERN_H5_TYPE_COUNT if we have none. */
 static tern_h5_type stored_type(hid_t set)
 {
-    const hid_t type = H5Dget_type(set);
+    const hid_t type = h5->Dget_type(set);
     int t = 0;
-    while (t < TERN_H5_TYPE_COUNT && H5Tequal(type, file_type((tern_h5_type)t)) <= 0)
+    while (t < TERN_H5_TYPE_COUNT && h5->Tequal(type, file_type((tern_h5_type)t)) <= 0)
         t++;
     drop(type);
     return (tern_h5_type)t;
@@ -367,11 +364,11 @@ static tern_h5_type stored_type(hid_t set)
 static bool describe(hid_t set, tern_h5_shape *out)
 {
     hsize_t dims[H5S_MAX_RANK];
-    const hid_t space = H5Dget_space(set);
-    const int rank = space >= 0 ? H5Sget_simple_extent_ndims(space) : -1;
+    const hid_t space = h5->Dget_space(set);
+    const int rank = space >= 0 ? h5->Sget_simple_extent_ndims(space) : -1;
     tern_h5_shape s = {.type = stored_type(set), .rank = rank};
     bool good = rank >= 1 && rank <= TERN_H5_RANK_MAX && s.type != TERN_H5_TYPE_COUNT &&
-                H5Sget_simple_extent_dims(space, dims, NULL) == rank;
+                h5->Sget_simple_extent_dims(space, dims, NULL) == rank;
     for (int i = 0; good && i < rank; i++) {
         good = dims[i] <= INT64_MAX;
         s.dims[i] = good ? (int64_t)dims[i] : 0;
@@ -386,10 +383,10 @@ static bool describe(hid_t set, tern_h5_shape *out)
 static tern_status check_storage(const tern_h5 *f, const char *name, hid_t set,
                                  const tern_h5_shape *shape)
 {
-    const hid_t how = H5Dget_create_plist(set);
-    const H5D_layout_t layout = H5Pget_layout(how);
+    const hid_t how = h5->Dget_create_plist(set);
+    const H5D_layout_t layout = h5->Pget_layout(how);
     const bool plain = (layout == H5D_CONTIGUOUS || layout == H5D_CHUNKED) &&
-                       H5Pget_external_count(how) == 0 && H5Pget_nfilters(how) == 0;
+                       h5->Pget_external_count(how) == 0 && h5->Pget_nfilters(how) == 0;
     drop(how);
     if (!plain)
         return tern_fail(TERN_EFORMAT, "%s: \"%s\" is not stored as tern stores arrays",
@@ -408,7 +405,7 @@ static tern_status open_array(tern_h5 *f, const char *name, hid_t *set,
                               tern_h5_shape *shape)
 {
     if (!tern_h5_has(f, name)) return missing(f, name);
-    *set = H5Dopen2(f->file, name, H5P_DEFAULT);
+    *set = h5->Dopen2(f->file, name, H5P_DEFAULT);
     if (*set < 0) return fail(f, name, "open");
     tern_status s = TERN_OK;
     if (!describe(*set, shape))
@@ -425,8 +422,8 @@ static tern_status open_array(tern_h5 *f, const char *name, hid_t *set,
 static bool has_link(const tern_h5 *f, const char *name)
 {
     H5L_info_t info;
-    return H5Lexists(f->file, name, H5P_DEFAULT) > 0 &&
-           H5Lget_info(f->file, name, &info, H5P_DEFAULT) >= 0 &&
+    return h5->Lexists(f->file, name, H5P_DEFAULT) > 0 &&
+           h5->Lget_info(f->file, name, &info, H5P_DEFAULT) >= 0 &&
            info.type == H5L_TYPE_HARD;
 }
 
@@ -483,8 +480,8 @@ tern_status tern_h5_read(tern_h5 *f, const char *name, const tern_h5_shape *want
         show(want, wanted);
         s = tern_fail(TERN_EFORMAT, "%s: \"%s\" is %s, expected %s", f->atomic.path,
                       name, is, wanted);
-    } else if (H5Dread(set, memory_type(want->type), H5S_ALL, H5S_ALL, H5P_DEFAULT,
-                       out) < 0) {
+    } else if (h5->Dread(set, memory_type(want->type), H5S_ALL, H5S_ALL, H5P_DEFAULT,
+                         out) < 0) {
         s = fail(f, name, "read");
     }
     drop(set);
@@ -527,8 +524,8 @@ static herr_t visit_link(hid_t group, const char *name, const H5L_info_t *info,
     if (info->type != H5L_TYPE_HARD) return 0;
     tern_h5_shape shape;
     char full[1024];
-    const hid_t object = H5Oopen(group, name, H5P_DEFAULT);
-    const bool ours = H5Iget_type(object) == H5I_DATASET && describe(object, &shape);
+    const hid_t object = h5->Oopen(group, name, H5P_DEFAULT);
+    const bool ours = h5->Iget_type(object) == H5I_DATASET && describe(object, &shape);
     drop(object);
     if (!ours) return 0;
     snprintf(full, sizeof full, *w->group ? "%s/%s" : "%s%s", w->group, name);
@@ -541,8 +538,8 @@ tern_status tern_h5_each(tern_h5 *f, const char *group, tern_h5_visit visit, voi
     if (!tern_h5_has(f, group)) return missing(f, group);
     struct walk w = {
         .visit = visit, .user = user, .group = strcmp(group, "/") == 0 ? "" : group};
-    if (H5Lvisit_by_name(f->file, group, H5_INDEX_NAME, H5_ITER_INC, visit_link, &w,
-                         H5P_DEFAULT) < 0)
+    if (h5->Lvisit_by_name(f->file, group, H5_INDEX_NAME, H5_ITER_INC, visit_link, &w,
+                           H5P_DEFAULT) < 0)
         return fail(f, group, "list");
     return w.status;
 }
@@ -552,10 +549,10 @@ tern_status tern_h5_each(tern_h5 *f, const char *group, tern_h5_visit visit, voi
 /* The object to hang an attribute on, made as a group if it is not there. */
 static hid_t open_object(tern_h5 *f, const char *object)
 {
-    if (tern_h5_has(f, object)) return H5Oopen(f->file, object, H5P_DEFAULT);
-    const hid_t links = H5Pcreate(H5P_LINK_CREATE);
-    H5Pset_create_intermediate_group(links, 1);
-    const hid_t group = H5Gcreate2(f->file, object, links, H5P_DEFAULT, H5P_DEFAULT);
+    if (tern_h5_has(f, object)) return h5->Oopen(f->file, object, H5P_DEFAULT);
+    const hid_t links = h5->Pcreate(h5->LINK_CREATE);
+    h5->Pset_create_intermediate_group(links, 1);
+    const hid_t group = h5->Gcreate2(f->file, object, links, H5P_DEFAULT, H5P_DEFAULT);
     drop(links);
     return group;
 }
@@ -563,11 +560,11 @@ static hid_t open_object(tern_h5 *f, const char *object)
 static tern_status set_attr(tern_h5 *f, const char *object, const char *key,
                             hid_t stored, hid_t memory, const void *value)
 {
-    const hid_t o = open_object(f, object), space = H5Screate(H5S_SCALAR);
-    if (o >= 0 && H5Aexists(o, key) > 0) H5Adelete(o, key);
+    const hid_t o = open_object(f, object), space = h5->Screate(H5S_SCALAR);
+    if (o >= 0 && h5->Aexists(o, key) > 0) h5->Adelete(o, key);
     const hid_t a =
-        o >= 0 ? H5Acreate2(o, key, stored, space, H5P_DEFAULT, H5P_DEFAULT) : o;
-    const bool good = a >= 0 && H5Awrite(a, memory, value) >= 0;
+        o >= 0 ? h5->Acreate2(o, key, stored, space, H5P_DEFAULT, H5P_DEFAULT) : o;
+    const bool good = a >= 0 && h5->Awrite(a, memory, value) >= 0;
     const tern_status s = good ? TERN_OK : fail(f, key, "write attribute");
     drop(a);
     drop(space);
@@ -579,9 +576,9 @@ static tern_status set_attr(tern_h5 *f, const char *object, const char *key,
  * exceed 64 KiB, and a tokenizer does. */
 static hid_t text_type(void)
 {
-    const hid_t t = H5Tcopy(H5T_C_S1);
-    H5Tset_size(t, H5T_VARIABLE);
-    H5Tset_cset(t, H5T_CSET_UTF8);
+    const hid_t t = h5->Tcopy(h5->C_S1);
+    h5->Tset_size(t, H5T_VARIABLE);
+    h5->Tset_cset(t, H5T_CSET_UTF8);
     return t;
 }
 
@@ -597,19 +594,19 @@ tern_status tern_h5_set_text(tern_h5 *f, const char *object, const char *key,
 tern_status tern_h5_set_int(tern_h5 *f, const char *object, const char *key,
                             int64_t value)
 {
-    return set_attr(f, object, key, H5T_STD_I64LE, H5T_NATIVE_INT64, &value);
+    return set_attr(f, object, key, h5->STD_I64LE, h5->NATIVE_INT64, &value);
 }
 
 tern_status tern_h5_set_real(tern_h5 *f, const char *object, const char *key,
                              double value)
 {
-    return set_attr(f, object, key, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, &value);
+    return set_attr(f, object, key, h5->IEEE_F64LE, h5->NATIVE_DOUBLE, &value);
 }
 
 bool tern_h5_has_attr(tern_h5 *f, const char *object, const char *key)
 {
     return tern_h5_has(f, object) &&
-           H5Aexists_by_name(f->file, object, key, H5P_DEFAULT) > 0;
+           h5->Aexists_by_name(f->file, object, key, H5P_DEFAULT) > 0;
 }
 
 /* A scalar attribute of this class into *out. */
@@ -619,17 +616,18 @@ static tern_status get_attr(tern_h5 *f, const char *object, const char *key,
     if (!tern_h5_has_attr(f, object, key))
         return tern_fail(TERN_EFORMAT, "%s: \"%s\" has no attribute \"%s\"",
                          f->atomic.path, object, key);
-    const hid_t a = H5Aopen_by_name(f->file, object, key, H5P_DEFAULT, H5P_DEFAULT);
-    const hid_t type = a >= 0 ? H5Aget_type(a) : H5I_INVALID_HID;
-    const hid_t space = a >= 0 ? H5Aget_space(a) : H5I_INVALID_HID;
+    const hid_t a = h5->Aopen_by_name(f->file, object, key, H5P_DEFAULT, H5P_DEFAULT);
+    const hid_t type = a >= 0 ? h5->Aget_type(a) : H5I_INVALID_HID;
+    const hid_t space = a >= 0 ? h5->Aget_space(a) : H5I_INVALID_HID;
     tern_status s = TERN_OK;
     if (type < 0 || space < 0)
         s = fail(f, key, "open attribute");
-    else if (H5Tget_class(type) != class || H5Sget_simple_extent_npoints(space) != 1 ||
-             (class == H5T_STRING && H5Tis_variable_str(type) <= 0))
+    else if (h5->Tget_class(type) != class ||
+             h5->Sget_simple_extent_npoints(space) != 1 ||
+             (class == H5T_STRING && h5->Tis_variable_str(type) <= 0))
         s = tern_fail(TERN_EFORMAT, "%s: attribute \"%s\" of \"%s\" has a wrong type",
                       f->atomic.path, key, object);
-    else if (H5Aread(a, memory, out) < 0)
+    else if (h5->Aread(a, memory, out) < 0)
         s = fail(f, key, "read attribute");
     drop(space);
     drop(type);
@@ -646,7 +644,7 @@ tern_status tern_h5_get_text(tern_h5 *f, const char *object, const char *key,
     drop(t);
     TERN_TRY(s);
     char *copy = strdup(text ? text : ""); /* HDF5 stores "" as nothing at all */
-    H5free_memory(text);
+    h5->free_memory(text);
     if (!copy) return no_memory(f->atomic.path);
     *out = copy;
     return TERN_OK;
@@ -655,11 +653,11 @@ tern_status tern_h5_get_text(tern_h5 *f, const char *object, const char *key,
 tern_status tern_h5_get_int(tern_h5 *f, const char *object, const char *key,
                             int64_t *out)
 {
-    return get_attr(f, object, key, H5T_INTEGER, H5T_NATIVE_INT64, out);
+    return get_attr(f, object, key, H5T_INTEGER, h5->NATIVE_INT64, out);
 }
 
 tern_status tern_h5_get_real(tern_h5 *f, const char *object, const char *key,
                              double *out)
 {
-    return get_attr(f, object, key, H5T_FLOAT, H5T_NATIVE_DOUBLE, out);
+    return get_attr(f, object, key, H5T_FLOAT, h5->NATIVE_DOUBLE, out);
 }

@@ -18,7 +18,7 @@
  * that lies in another file, behind a filter or behind a link other than a plain one.
  *
  * A new file is a hidden temporary until tern_h5_commit() has sealed, flushed and
- * renamed it. HDF5 itself stays inside h5file.c: no other file includes hdf5.h.
+ * renamed it. HDF5 itself stays inside h5file.c and h5lib.c, which loads it.
  *
  * `name` is a path inside the file ("train/tokens"); missing groups are created. Every
  * message names file and object. Not thread-safe: HDF5 is called from one thread.
