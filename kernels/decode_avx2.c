@@ -40,7 +40,7 @@
 enum {
     SHORT_TILES = 8,
     MOST_TILES = 1 << 16, /* 4 x the sum of 2^20 columns fits 32 bits */
-    AHEAD = 1024,         /* bytes of codes that are asked for before they are needed */
+    AHEAD = 4096,         /* bytes of codes that are asked for before they are needed */
 };
 
 static inline __m256i broadcast4(const int8_t *q)
