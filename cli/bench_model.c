@@ -310,6 +310,7 @@ static tern_status bench_all(bench *b)
     const options *o = b->options;
     int64_t most = 1, batch = 1;
     TERN_TRY(tern_runtime_open(o->model, &b->model));
+    tern_runtime_pack(b->model);
     const int64_t V = tern_runtime_spec(b->model)->vocab;
     for (size_t i = 0; i < MOST; i++) {
         const int64_t n[] = {o->prompts.items[i], o->generated.items[i],

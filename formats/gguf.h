@@ -86,9 +86,11 @@ size_t tern_gguf_tensor_count(const tern_gguf *g);
 const tern_gguf_tensor *tern_gguf_tensor_at(const tern_gguf *g, size_t i);
 const tern_gguf_tensor *tern_gguf_find_tensor(const tern_gguf *g, const char *name);
 /* A hint: what has been read of the file so far will not be read again soon. It leaves
- * memory, and comes back from the file if it is read all the same. Not tensor by
- * tensor: to read one can map megabytes around it. */
+ * memory, and comes back from the file if it is read all the same. _tensor: of one
+ * tensor, whole pages only; to read what lies beside it can map some of it again, so
+ * the end of a job is for the other. */
 void tern_gguf_release(const tern_gguf *g);
+void tern_gguf_release_tensor(const tern_gguf *g, const tern_gguf_tensor *t);
 
 size_t tern_gguf_key_count(const tern_gguf *g);
 tern_gguf_string tern_gguf_key_name(const tern_gguf *g, size_t i);

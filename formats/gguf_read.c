@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/half.h"
@@ -547,6 +548,15 @@ void tern_gguf_release(const tern_gguf *g)
     /* A map begins with a page; what the system makes of its last one is its own. */
     if (g->map.data)
         (void)madvise((void *)(uintptr_t)g->map.data, g->map.bytes, MADV_DONTNEED);
+}
+
+void tern_gguf_release_tensor(const tern_gguf *g, const tern_gguf_tensor *t)
+{
+    if (!g->map.data) return;
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t first = ((uintptr_t)t->data + page - 1) / page * page;
+    const uintptr_t end = ((uintptr_t)t->data + t->bytes) / page * page;
+    if (end > first) (void)madvise((void *)first, end - first, MADV_DONTNEED);
 }
 
 size_t tern_gguf_key_count(const tern_gguf *g)

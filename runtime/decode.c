@@ -94,13 +94,13 @@ static void multiply_part(const tern_qrows *x, const job *jobs, size_t count,
 {
     size_t before = 0;
     for (size_t i = 0; i < count; i++) {
-        const tern_ternary *w = &jobs[i].w->ternary;
-        const size_t here = tern_ternary_panels(w);
+        const tern_matrix *w = jobs[i].w;
+        const size_t here = tern_ternary_panels(&w->ternary);
         const size_t first = max_size(own.first, before) - before;
         const size_t end = min_size(own.end, before + here);
         if (end > before + first)
-            tern_ternary_matmul_panels(x, w, jobs[i].add ? jobs[i].y : NULL, jobs[i].y,
-                                       w->rows, first, end - before);
+            tern_matrix_panels(w, x, jobs[i].add ? jobs[i].y : NULL, jobs[i].y, w->rows,
+                               first, end - before);
         before += here;
     }
 }
@@ -184,9 +184,8 @@ static void gate_up_part(const decoding *d, const tern_qrows *x, const tern_laye
     const tern_session *s = d->home;
     const size_t F = (size_t)d->spec->ffn;
     const size_t from = 16 * own.first, to = min_size(16 * own.end, F);
-    tern_ternary_matmul_panels(x, &w->gate.ternary, NULL, s->gate, F, own.first,
-                               own.end);
-    tern_ternary_matmul_panels(x, &w->up.ternary, NULL, s->up, F, own.first, own.end);
+    tern_matrix_panels(&w->gate, x, NULL, s->gate, F, own.first, own.end);
+    tern_matrix_panels(&w->up, x, NULL, s->up, F, own.first, own.end);
     for (size_t r = 0; r < (size_t)d->n; r++) {
         float *gate = s->gate + r * F + from;
         tern_glu_part(d->spec->activation, gate, s->up + r * F + from, to - from, gate);

@@ -12,6 +12,7 @@
 #include "formats/blocks.h"
 #include "kernels/cpu.h"
 #include "kernels/rows.h"
+#include "kernels/team.h"
 #include "runtime/repack.h"
 
 /* Floats of a matrix of blocks that are unpacked at a time: the second level cache
@@ -180,6 +181,21 @@ static tern_status unpack_slowly(unpacking *u, size_t head_dim, tern_matrix *w)
     return s;
 }
 
+/* Panels of a matrix that waits are made on the stack, some at a time. */
+enum { WAITING_BYTES = 1 << 15 };
+
+static size_t panel_bytes(const tern_matrix *w)
+{
+    return tern_ternary_bytes(TERN_PANEL_ROWS, w->cols);
+}
+
+/* Can it wait? Then its scale is known. */
+static bool may_wait(const tern_gguf_tensor *t, tern_matrix *w)
+{
+    return panel_bytes(w) <= WAITING_BYTES &&
+           tern_repack_check(t, w->rows, w->cols, &w->ternary.scale);
+}
+
 static tern_status load_ternary(const char *path, const tern_gguf_tensor *t,
                                 size_t head_dim, tern_arena *panels, tern_matrix *out)
 {
@@ -193,7 +209,10 @@ static tern_status load_ternary(const char *path, const tern_gguf_tensor *t,
         .cols = w.cols,
         .codes = tern_arena_alloc(panels, tern_ternary_bytes(w.rows, w.cols))};
     if (!w.ternary.codes) return out_of_memory(path, t);
-    if (!tern_repack_blocks(t, head_dim, &w.ternary)) {
+    if (may_wait(t, &w)) {
+        w.blocks = t;
+        w.head_dim = head_dim;
+    } else if (!tern_repack_blocks(t, head_dim, &w.ternary)) {
         const tern_status s = unpack_slowly(&u, head_dim, &w);
         char where[160];
         (void)snprintf(where, sizeof where, "tensor \"%s\"", t->name);
@@ -202,6 +221,7 @@ static tern_status load_ternary(const char *path, const tern_gguf_tensor *t,
             return tern_fail_in(tern_fail_in(s, where), path);
         }
     }
+    atomic_init(&w.packed, !w.blocks);
     *out = w;
     return TERN_OK;
 }
@@ -311,6 +331,67 @@ size_t tern_matrix_bytes(const tern_matrix *w)
                                           : w->rows * tern_ggml_bytes(w->type, w->cols);
 }
 
+/* --- using a matrix of codes --- */
+
+void tern_matrix_pack(tern_matrix *w)
+{
+    tern_ternary panels = w->ternary; /* others read the scale, which is known */
+    tern_repack_blocks(w->blocks, w->head_dim, &panels);
+    atomic_store_explicit(&w->packed, true, memory_order_release);
+}
+
+static bool packed(const tern_matrix *w)
+{
+    return atomic_load_explicit(&w->packed, memory_order_acquire);
+}
+
+/* Panels that WAITING_BYTES hold. */
+static size_t waiting_panels(const tern_matrix *w)
+{
+    return WAITING_BYTES / panel_bytes(w);
+}
+
+static void multiply_waiting(const tern_matrix *w, const tern_qrows *x,
+                             const float *add, float *y, size_t ldy, size_t first,
+                             size_t end)
+{
+    _Alignas(TERN_ALIGN) uint8_t codes[WAITING_BYTES];
+    tern_repack_panels(w->blocks, w->head_dim, &w->ternary, first, end, codes);
+    const size_t from = first * TERN_PANEL_ROWS, to = end * TERN_PANEL_ROWS;
+    const tern_ternary part = {.rows = (to < w->rows ? to : w->rows) - from,
+                               .cols = w->cols,
+                               .scale = w->ternary.scale,
+                               .codes = codes};
+    tern_ternary_matmul_panels(x, &part, add ? add + from : NULL, y + from, ldy, 0,
+                               end - first);
+}
+
+void tern_matrix_panels(const tern_matrix *w, const tern_qrows *x, const float *add,
+                        float *y, size_t ldy, size_t first, size_t end)
+{
+    if (packed(w)) {
+        tern_ternary_matmul_panels(x, &w->ternary, add, y, ldy, first, end);
+        return;
+    }
+    const size_t most = waiting_panels(w);
+    for (size_t p = first; p < end; p += most)
+        multiply_waiting(w, x, add, y, ldy, p, end - p < most ? end : p + most);
+}
+
+void tern_matrix_matmul(const tern_matrix *w, const tern_qrows *x, const float *add,
+                        float *y)
+{
+    if (packed(w)) {
+        tern_ternary_matmul(x, &w->ternary, add, y, w->rows);
+        return;
+    }
+    const size_t panels = tern_ternary_panels(&w->ternary), most = waiting_panels(w);
+#pragma omp parallel for num_threads(tern_threads()) schedule(static)
+    for (size_t p = 0; p < panels; p += most)
+        tern_matrix_panels(w, x, add, y, w->rows, p,
+                           panels - p < most ? panels : p + most);
+}
+
 /* --- using a matrix as floats --- */
 
 /* Whether the products read the rows where they are. */
@@ -342,12 +423,18 @@ static void ternary_row(const tern_ternary *w, size_t r, float *y)
 
 void tern_matrix_row(const tern_matrix *w, size_t r, float *y)
 {
-    if (w->form == TERN_MATRIX_TERNARY) {
+    const uint8_t *in = w->data;
+    size_t from = r;
+    uint32_t type = w->type;
+    if (w->blocks) { /* panels or not: none are made for this */
+        in = w->blocks->data;
+        from = tern_repack_file_row(r, w->head_dim);
+        type = w->blocks->type;
+    } else if (w->form == TERN_MATRIX_TERNARY) {
         ternary_row(&w->ternary, r, y);
         return;
     }
-    const uint8_t *in = w->data;
-    tern_decode_floats(w->type, in + r * tern_ggml_bytes(w->type, w->cols), w->cols, y);
+    tern_decode_floats(type, in + from * tern_ggml_bytes(type, w->cols), w->cols, y);
 }
 
 /* Rows [first, first + n) as floats. Few are not worth waking the threads for. */

@@ -11,10 +11,17 @@
  *     TQ1_0, TQ2_0 and      as they are; rows become float when used    0.28 or less
  *       Q2_0 of many scales
  *     BF16                  float                                       4
+ *
+ * To make panels takes far longer than to multiply once, above all where the system has
+ * to find the memory. So a matrix in TQ2_0 *waits*: it has been checked, its panels
+ * have addresses and nothing in them. Until tern_matrix_pack() has filled them, a
+ * product makes those it needs as it goes, a few KB at a time in the first level cache,
+ * from the rows in the mapped file. Both ways give the same bits.
  */
 #ifndef TERN_RUNTIME_MATRIX_H
 #define TERN_RUNTIME_MATRIX_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -42,7 +49,12 @@ typedef enum tern_claim {
 typedef struct tern_matrix {
     tern_matrix_form form;
     size_t rows, cols;
-    tern_ternary ternary;  /* form TERNARY */
+    tern_ternary ternary; /* form TERNARY */
+    /* Form TERNARY that waits, or has: its rows in the file, see
+     * tern_matrix_load_linear; else NULL. */
+    const tern_gguf_tensor *blocks;
+    size_t head_dim;
+    atomic_bool packed;    /* ternary.codes are filled */
     tern_codes_type codes; /* form CODES */
     const void *data;      /* the others: (rows, cols) row-major */
     uint32_t type;         /* of data, a tern_ggml_type */
@@ -63,6 +75,18 @@ tern_status tern_matrix_load_linear(const char *path, const tern_gguf_tensor *t,
 tern_status tern_matrix_load_float(const char *path, const tern_gguf_tensor *t,
                                    size_t head_dim, tern_matrix *out);
 void tern_matrix_free(tern_matrix *w);
+
+/* --- in codes: form TERNARY --- */
+
+/* Fill the panels of a matrix that waits (blocks is not NULL). Others may multiply by
+ * it meanwhile. Parallel.
+ */
+void tern_matrix_pack(tern_matrix *w);
+/* y = x W^T (+ add), as tern_ternary_matmul_panels() and tern_ternary_matmul(). */
+void tern_matrix_panels(const tern_matrix *w, const tern_qrows *x, const float *add,
+                        float *y, size_t ldy, size_t first, size_t end);
+void tern_matrix_matmul(const tern_matrix *w, const tern_qrows *x, const float *add,
+                        float *y);
 
 /* Bytes that a product reads of it. */
 size_t tern_matrix_bytes(const tern_matrix *w);

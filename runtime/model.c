@@ -100,7 +100,9 @@ static tern_status take_linear(loader *l, int64_t layer, const char *name, int64
         tern_matrix_load_linear(l->path, t, head_dim, l->claim, l->model->panels, out));
     l->model->some_ternary |= out->form == TERN_MATRIX_TERNARY;
     l->model->some_float |= out->form != TERN_MATRIX_TERNARY;
-    if (out->owned || out->form == TERN_MATRIX_TERNARY) tern_gguf_release(l->gguf);
+    /* What waits is soon read again. */
+    if (out->owned || (out->form == TERN_MATRIX_TERNARY && !out->blocks))
+        tern_gguf_release(l->gguf);
     return TERN_OK;
 }
 
@@ -180,6 +182,22 @@ static size_t panel_bytes(const tern_spec *s)
             tern_ternary_bytes(C, F));
 }
 
+static tern_packing *new_packing(void)
+{
+    tern_packing *p = calloc(1, sizeof *p);
+    if (!p) return NULL;
+    pthread_mutex_init(&p->lock, NULL); /* cannot fail on Linux */
+    atomic_init(&p->done, false);
+    atomic_init(&p->used, false);
+    return p;
+}
+
+static void free_packing(tern_packing *p)
+{
+    if (p) pthread_mutex_destroy(&p->lock);
+    free(p);
+}
+
 static tern_status allocate(loader *l)
 {
     tern_runtime *m = l->model;
@@ -197,9 +215,10 @@ static tern_status allocate(loader *l)
     m->panels = tern_arena_new(panels < 2 * file ? panels : 2 * file);
     m->gains = tern_calloc(m->gains_bytes, 1);
     m->layers = calloc((size_t)m->spec.layers, sizeof *m->layers);
+    m->packing = new_packing();
     l->taken = calloc(tern_gguf_tensor_count(l->gguf) + 1, sizeof *l->taken);
     l->next_gain = m->gains;
-    return m->panels && m->gains && m->layers && l->taken
+    return m->panels && m->gains && m->layers && m->packing && l->taken
                ? TERN_OK
                : tern_fail(TERN_EMEM, "%s: out of memory", l->path);
 }
@@ -220,6 +239,60 @@ static tern_matrix *matrices(tern_layer *w, size_t i)
 {
     tern_matrix *all[] = {&w->q, &w->k, &w->v, &w->o, &w->gate, &w->up, &w->down};
     return i < sizeof all / sizeof *all ? all[i] : NULL;
+}
+
+/* --- panels that are made when the model is in use --- */
+
+static bool any_waits(const tern_runtime *m)
+{
+    const tern_matrix *w;
+    for (int64_t i = 0; i < m->spec.layers; i++)
+        for (size_t j = 0; (w = matrices(&m->layers[i], j)); j++)
+            if (w->blocks) return true;
+    return false;
+}
+
+/* The lock is held. There is never more in memory than the file: embedding and head,
+ * which are read again after all others, make room for the first panels, and each
+ * matrix for those of the next. */
+static void pack(const tern_runtime *m)
+{
+    static const char *const ends[] = {"token_embd.weight", "output.weight"};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        const tern_gguf_tensor *t = tern_gguf_find_tensor(m->gguf, ends[i]);
+        if (t) tern_gguf_release_tensor(m->gguf, t);
+    }
+    tern_matrix *w;
+    for (int64_t i = 0; i < m->spec.layers; i++)
+        for (size_t j = 0; (w = matrices(&m->layers[i], j)); j++) {
+            if (!w->blocks) continue;
+            tern_matrix_pack(w);
+            tern_gguf_release_tensor(m->gguf, w->blocks);
+        }
+    tern_gguf_release(m->gguf);
+    atomic_store_explicit(&m->packing->done, true, memory_order_release);
+}
+
+static bool is_packed(const tern_runtime *m)
+{
+    return atomic_load_explicit(&m->packing->done, memory_order_acquire);
+}
+
+void tern_model_pack_if_used(const tern_runtime *m)
+{
+    tern_packing *p = m->packing;
+    if (is_packed(m) || !atomic_exchange(&p->used, true)) return;
+    /* Somebody else does it: no need to wait for that. */
+    if (pthread_mutex_trylock(&p->lock) != 0) return;
+    if (!is_packed(m)) pack(m);
+    pthread_mutex_unlock(&p->lock);
+}
+
+void tern_runtime_pack(const tern_runtime *m)
+{
+    pthread_mutex_lock(&m->packing->lock);
+    if (!is_packed(m)) pack(m);
+    pthread_mutex_unlock(&m->packing->lock);
 }
 
 static size_t count_token_bytes(tern_runtime *m)
@@ -247,6 +320,7 @@ tern_status tern_runtime_open(const char *path, tern_runtime **out)
         return s;
     }
     m->token_bytes = count_token_bytes(m);
+    atomic_init(&m->packing->done, !any_waits(m));
     *out = m;
     return TERN_OK;
 }
@@ -260,6 +334,7 @@ void tern_runtime_free(tern_runtime *m)
     tern_matrix_free(&m->embed);
     tern_matrix_free(&m->own_head);
     tern_arena_free(m->panels);
+    free_packing(m->packing);
     tern_free(m->gains);
     free(m->layers);
     tern_tokenizer_free(m->tokenizer);

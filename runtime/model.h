@@ -35,6 +35,9 @@
 #ifndef TERN_RUNTIME_MODEL_H
 #define TERN_RUNTIME_MODEL_H
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "base/spec.h"
 #include "data/tokenizer.h"
 #include "formats/gguf.h"
@@ -47,14 +50,22 @@ typedef struct tern_layer {
     tern_matrix q, k, v, o, gate, up, down;
 } tern_layer;
 
+/* What changes in an open model: whether matrices wait (matrix.h). */
+typedef struct tern_packing {
+    pthread_mutex_t lock; /* whoever packs them */
+    atomic_bool used;     /* the model has been evaluated */
+    atomic_bool done;     /* none waits */
+} tern_packing;
+
 struct tern_runtime {
     tern_gguf *gguf;
     tern_tokenizer *tokenizer; /* NULL until it is read */
     tern_spec spec;
     tern_layer *layers;
     tern_arena *panels; /* codes of ternary matrices */
-    const float *norm;  /* (C), before the head */
-    tern_matrix embed;  /* (V, C) */
+    tern_packing *packing;
+    const float *norm; /* (C), before the head */
+    tern_matrix embed; /* (V, C) */
     tern_matrix own_head;
     const tern_matrix *head;       /* &own_head, or &embed if tied */
     bool some_ternary, some_float; /* of the linear layers, by their form */
@@ -69,5 +80,10 @@ struct tern_runtime {
 /* metadata.c: the spec, from keys and the shapes of token_embd and output. TERN_EFORMAT
  * names the key. quant is what the keys say, or else the first of the linear layers. */
 tern_status tern_read_spec(const tern_gguf *g, tern_spec *out, tern_claim *claim);
+
+/* model.c: called before each evaluation. A model's first one makes no panels, so that
+ * it need not wait for them, and a program that asks no more than one never does; the
+ * second one begins with them. */
+void tern_model_pack_if_used(const tern_runtime *m);
 
 #endif /* TERN_RUNTIME_MODEL_H */

@@ -8,6 +8,7 @@
 #include "base/half.h"
 #include "kernels/cpu.h"
 #include "kernels/decode_kernels.h"
+#include "kernels/team.h"
 
 static tern_repack *function_for(uint32_t type)
 {
@@ -23,8 +24,7 @@ static tern_repack *function_for(uint32_t type)
     }
 }
 
-/* The row of the file that is row r of tern's: what tern_gguf_rotary_row() undoes. */
-static size_t file_row(size_t r, size_t head_dim)
+size_t tern_repack_file_row(size_t r, size_t head_dim)
 {
     if (head_dim == 0) return r;
     const size_t in_head = r % head_dim, half = head_dim / 2;
@@ -36,22 +36,34 @@ typedef struct scales {
     int32_t low, high; /* of rows that are not zero; low > high: there are none */
 } scales;
 
+static void note_scale(scales *s, int32_t scale)
+{
+    if (scale == 0) return;
+    if (scale < s->low) s->low = scale;
+    if (scale > s->high) s->high = scale;
+}
+
+static bool one_scale(const scales *s, float *out)
+{
+    if (s->low < 0 || (s->high > 0 && s->low != s->high)) return false;
+    *out = tern_float_from_half((uint16_t)s->high);
+    return true;
+}
+
+/* Panel `panel` of w to `out`. */
 static void repack_panel(const tern_gguf_tensor *t, size_t head_dim,
                          tern_repack *repack, const tern_ternary *w, size_t panel,
-                         scales *s)
+                         uint8_t *out, scales *s)
 {
     const size_t tiles = (w->cols + TERN_TILE_COLS - 1) / TERN_TILE_COLS;
     const size_t first = panel * TERN_PANEL_ROWS, row_bytes = t->bytes / w->rows;
     const size_t rows =
         w->rows - first < TERN_PANEL_ROWS ? w->rows - first : TERN_PANEL_ROWS;
-    uint8_t *out = w->codes + panel * tiles * TERN_TILE_BYTES;
     if (rows < TERN_PANEL_ROWS) memset(out, TERN_TILE_ZERO, tiles * TERN_TILE_BYTES);
     for (size_t r = 0; r < rows; r++) {
-        const uint8_t *row = t->data + file_row(first + r, head_dim) * row_bytes;
-        const int32_t scale = repack(row, w->cols, r, out);
-        if (scale == 0) continue;
-        if (scale < s->low) s->low = scale;
-        if (scale > s->high) s->high = scale;
+        const uint8_t *row =
+            t->data + tern_repack_file_row(first + r, head_dim) * row_bytes;
+        note_scale(s, repack(row, w->cols, r, out));
     }
 }
 
@@ -59,7 +71,8 @@ bool tern_repack_blocks(const tern_gguf_tensor *t, size_t head_dim, tern_ternary
 {
     tern_repack *repack = function_for(t->type);
     if (!repack) return false;
-    const size_t panels = (out->rows + TERN_PANEL_ROWS - 1) / TERN_PANEL_ROWS;
+    const size_t panels = tern_ternary_panels(out);
+    const size_t bytes = tern_ternary_bytes(TERN_PANEL_ROWS, out->cols);
     int32_t low = INT32_MAX, high = 0;
 #pragma omp parallel for schedule(static) num_threads(tern_threads()) reduction(min    \
                                                                                 : low) \
@@ -67,11 +80,64 @@ bool tern_repack_blocks(const tern_gguf_tensor *t, size_t head_dim, tern_ternary
               : high)
     for (size_t p = 0; p < panels; p++) {
         scales s = {.low = low, .high = high};
-        repack_panel(t, head_dim, repack, out, p, &s);
+        repack_panel(t, head_dim, repack, out, p, out->codes + p * bytes, &s);
         low = s.low;
         high = s.high;
     }
-    if (low < 0 || (high > 0 && low != high)) return false;
-    out->scale = tern_float_from_half((uint16_t)high);
-    return true;
+    return one_scale(&(scales){low, high}, &out->scale);
+}
+
+void tern_repack_panels(const tern_gguf_tensor *t, size_t head_dim,
+                        const tern_ternary *w, size_t first, size_t end, uint8_t *codes)
+{
+    const size_t bytes = tern_ternary_bytes(TERN_PANEL_ROWS, w->cols);
+    scales s = {.low = INT32_MAX};
+    for (size_t p = first; p < end; p++)
+        repack_panel(t, head_dim, function_for(t->type), w, p,
+                     codes + (p - first) * bytes, &s);
+}
+
+/* --- looking only --- */
+
+enum { WORDS = TERN_TQ_BLOCK / 4 / sizeof(uint64_t) }; /* of a block's codes */
+
+/* As tern_repack of a row of TQ2_0. Blocks of the scale that is known already, which
+ * are nearly all, are not asked whether they are zero. */
+static int32_t check_tq2(const uint8_t *row, size_t cols)
+{
+    const uint64_t ones = 0x5555555555555555; /* also 32 codes of t = 0 */
+    uint64_t bad = 0;
+    int32_t scale = 0;
+    for (size_t c = 0; c < cols; c += TERN_TQ_BLOCK, row += TERN_TQ2_BYTES) {
+        uint64_t codes[WORDS], nonzero = 0;
+        uint16_t bits;
+        memcpy(codes, row, sizeof codes);
+        memcpy(&bits, row + sizeof codes, sizeof bits);
+        /* Both bits of a code set: only 3 has them. */
+        for (size_t i = 0; i < WORDS; i++) bad |= codes[i] & codes[i] >> 1;
+        if (scale && bits == scale) continue;
+        for (size_t i = 0; i < WORDS; i++) nonzero |= codes[i] ^ ones;
+        if (nonzero) scale = tern_repack_scale(scale, bits);
+        if (scale < 0) return scale;
+    }
+    return bad & ones ? -1 : scale;
+}
+
+bool tern_repack_check(const tern_gguf_tensor *t, size_t rows, size_t cols,
+                       float *scale)
+{
+    if (t->type != TERN_GGML_TQ2_0) return false;
+    const size_t row_bytes = t->bytes / rows;
+    int32_t low = INT32_MAX, high = 0;
+#pragma omp parallel for schedule(static) num_threads(tern_threads()) reduction(min    \
+                                                                                : low) \
+    reduction(max                                                                      \
+              : high)
+    for (size_t r = 0; r < rows; r++) {
+        scales s = {.low = low, .high = high};
+        note_scale(&s, check_tq2(t->data + r * row_bytes, cols));
+        low = s.low;
+        high = s.high;
+    }
+    return one_scale(&(scales){low, high}, scale);
 }

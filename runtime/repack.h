@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "formats/gguf.h"
 #include "kernels/ternary.h"
@@ -13,5 +14,21 @@
  * is wrong with it (a code that means nothing, more than one scale), which whoever
  * decodes it slowly finds words for; the codes are then undefined. Parallel. */
 bool tern_repack_blocks(const tern_gguf_tensor *t, size_t head_dim, tern_ternary *out);
+
+/* --- a tensor that stays in its file at first --- */
+
+/* The row of the file that is row r of tern's: what tern_gguf_rotary_row() undoes. */
+size_t tern_repack_file_row(size_t r, size_t head_dim);
+
+/* Whether tern_repack_blocks() would succeed, and the scale that it would find; for
+ * TQ2_0, which takes no more than a look at its bytes: false for the others. Parallel.
+ */
+bool tern_repack_check(const tern_gguf_tensor *t, size_t rows, size_t cols,
+                       float *scale);
+
+/* Panels [first, end) of w, which has been checked, to `codes`; w has no codes. */
+void tern_repack_panels(const tern_gguf_tensor *t, size_t head_dim,
+                        const tern_ternary *w, size_t first, size_t end,
+                        uint8_t *codes);
 
 #endif /* TERN_RUNTIME_REPACK_H */

@@ -31,11 +31,12 @@
  * lives as long as its model or stream. A model must outlive its sessions; the caller's
  * arrays are read, and not kept.
  *
- * Threads. An open model never changes: any number of sessions, on as many threads, may
- * share one, and their results do not depend on each other. A session, a sampler or a
- * stream belongs to one thread at a time. Each evaluation is itself spread over threads
- * by OpenMP: as many as OMP_NUM_THREADS says, or tern_threads_set() (kernels/cpu.h).
- * With several sessions at work, give each its share of the cores.
+ * Threads. An open model never changes as seen from here: any number of sessions, on as
+ * many threads, may share one, and their results do not depend on each other. A
+ * session, a sampler or a stream belongs to one thread at a time. Each evaluation is
+ * itself spread over threads by OpenMP: as many as OMP_NUM_THREADS says, or
+ * tern_threads_set() (kernels/cpu.h). With several sessions at work, give each its
+ * share of the cores.
  *
  * The same numbers. Logits have the same bits however a text is cut into evaluations,
  * for any number of threads, on every CPU, and (for models that tern trained with f16
@@ -55,11 +56,11 @@ typedef struct tern_stream tern_stream;
 
 /* --- models (model.c) --- */
 
-/* tern_runtime_open() - map a GGUF file, check that it is a model this runtime can run,
- * repack its ternary matrices for the kernels; the first time in a process, choose the
- * kernels for this CPU. TERN_EIO, TERN_EFORMAT, TERN_ECORRUPT, TERN_EMEM: the message
- * names file, key or tensor. TERN_EARG: the environment variable TERN_CPU is wrong.
- * The file must stay as it is while the model is open. tern_runtime_free(). */
+/* tern_runtime_open() - map a GGUF file, check that it is a model this runtime can run;
+ * the first time in a process, choose the kernels for this CPU. TERN_EIO, TERN_EFORMAT,
+ * TERN_ECORRUPT, TERN_EMEM: the message names file, key or tensor. TERN_EARG: the
+ * environment variable TERN_CPU is wrong. The file must stay as it is while the model
+ * is open. tern_runtime_free(). */
 tern_status tern_runtime_open(const char *path, tern_runtime **out);
 void tern_runtime_free(tern_runtime *m); /* NULL is fine */
 
@@ -68,6 +69,12 @@ int64_t tern_runtime_context(const tern_runtime *m); /* the longest it can see *
 size_t tern_runtime_bytes(const tern_runtime *m);    /* memory held, with the map */
 /* Bytes of weights that one token meets: all linear layers and the head, as held. */
 size_t tern_runtime_token_bytes(const tern_runtime *m);
+
+/* tern_runtime_pack() - bring all matrices into the order of the kernels. Else, for a
+ * file in TQ2_0, the second evaluation begins with that: so the first answer comes at
+ * once, and its successor later. For programs that would rather wait here, such as
+ * servers, and those that measure. Changes no result. */
+void tern_runtime_pack(const tern_runtime *m);
 
 /* For programs that want to know more: base/spec.h, formats/gguf.h, data/tokenizer.h
  * (NULL until it is read). */

@@ -243,7 +243,7 @@ static void apply(const tern_session *s, const tern_matrix *w, const input *in,
                   int64_t n, float *y)
 {
     if (w->form == TERN_MATRIX_TERNARY && uses_codes(s))
-        tern_ternary_matmul(&in->codes, &w->ternary, NULL, y, w->rows);
+        tern_matrix_matmul(w, &in->codes, NULL, y);
     else
         tern_matrix_multiply(w, floats_for(w, in->x, in->rounded), (size_t)n,
                              s->unpacked, y, w->rows);
@@ -254,7 +254,7 @@ static void apply_add(const tern_session *s, const tern_matrix *w, const input *
                       int64_t n)
 {
     if (w->form == TERN_MATRIX_TERNARY && uses_codes(s)) {
-        tern_ternary_matmul(&in->codes, &w->ternary, s->h, s->h, w->rows);
+        tern_matrix_matmul(w, &in->codes, s->h, s->h);
         return;
     }
     tern_matrix_multiply(w, floats_for(w, in->x, in->rounded), (size_t)n, s->unpacked,
@@ -411,6 +411,7 @@ static tern_status evaluate(tern_session *s, const int32_t *ids, int64_t count,
     const int64_t V = s->model->spec.vocab;
     for (int64_t done = 0, n; done < count; done += n, s->length += n) {
         n = min_int(count - done, s->rows);
+        if (uses_codes(s)) tern_model_pack_if_used(s->model);
         /* The rows whose logits are wanted: all, the last one, or none. */
         const bool last = logits && done + n == count;
         const int64_t first = all ? 0 : last ? n - 1 : n;
@@ -486,10 +487,12 @@ tern_status tern_session_eval_many(tern_session *const *s, const int32_t *ids,
     for (int64_t done = 0, n; done < count; done += n) {
         n = together ? min_int(count - done, TERN_DECODE_ROWS) : 1;
         float *out = logits ? logits + done * V : NULL;
-        if (together)
+        if (together) {
+            tern_model_pack_if_used(s[0]->model);
             decode_together(s + done, ids + done, n, out);
-        else
+        } else {
             TERN_TRY(evaluate(s[done], ids + done, 1, false, out));
+        }
     }
     return TERN_OK;
 }

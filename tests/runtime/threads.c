@@ -89,22 +89,20 @@ static void start(job *jobs, const char *path, const tern_runtime *m)
         jobs[i] = (job){.path = path, .model = i % 2 ? m : NULL, .number = i};
 }
 
-int main(int argc, char **argv)
+static void as_if_alone(const char *path)
 {
     static job together[WRITERS], alone[WRITERS];
     pthread_t thread[WRITERS];
     tern_runtime *m;
-    if (argc != 2) return 2;
-    toy_write_text_model(argv[1]);
-    MUST(tern_runtime_open(argv[1], &m));
+    MUST(tern_runtime_open(path, &m));
     MUST(tern_runtime_read_tokenizer(m));
 
-    start(together, argv[1], m);
+    start(together, path, m);
     for (int i = 0; i < WRITERS; i++)
         TOY_CHECK(pthread_create(&thread[i], NULL, run, &together[i]) == 0,
                   "no thread");
     for (int i = 0; i < WRITERS; i++) pthread_join(thread[i], NULL);
-    start(alone, argv[1], m);
+    start(alone, path, m);
     for (int i = 0; i < WRITERS; i++) run(&alone[i]);
 
     for (int i = 0; i < WRITERS; i++)
@@ -115,6 +113,16 @@ int main(int argc, char **argv)
         TOY_CHECK(memcmp(alone[i].ids, alone[0].ids, sizeof alone[i].ids) != 0,
                   "writers 0 and %d write the same: this proves nothing\n", i);
     tern_runtime_free(m);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 2) return 2;
+    toy_write_text_model(argv[1]);
+    as_if_alone(argv[1]);
+    /* Whose matrices are packed while all of them write (runtime/matrix.h). */
+    toy_write_text_model_of(argv[1], 256, TERN_GGML_TQ2_0);
+    as_if_alone(argv[1]);
     puts("threads: as if alone");
     return 0;
 }

@@ -8,25 +8,26 @@
 #include "data/tokenizer_gguf.h"
 #include "tests/runtime/toy.h"
 
-static inline void toy_write_text_model(const char *path)
+static inline void toy_write_text_model_of(const char *path, int64_t width,
+                                           uint32_t linear)
 {
     static const char *const special[] = {"<|endoftext|>"};
-    static const tern_spec spec = {.arch = TERN_ARCH_LLAMA, /* with a head of its own */
-                                   .vocab = 257,
-                                   .width = 128,
-                                   .layers = 2,
-                                   .heads = 4,
-                                   .kv_heads = 2,
-                                   .head_dim = 32,
-                                   .ffn = 256,
-                                   .context = 64,
-                                   .rope_theta = 10000.0f,
-                                   .norm_eps = 1e-5f};
+    const tern_spec spec = {.arch = TERN_ARCH_LLAMA, /* with a head of its own */
+                            .vocab = 257,
+                            .width = width,
+                            .layers = 2,
+                            .heads = 4,
+                            .kv_heads = 2,
+                            .head_dim = width / 4,
+                            .ffn = 256,
+                            .context = 64,
+                            .rope_theta = 10000.0f,
+                            .norm_eps = 1e-5f};
     const tern_tokenizer_training how = {
         .kind = TERN_TOK_BYTE, .special = special, .specials = 1};
     static toy t;
     tern_tokenizer *bytes;
-    toy_make(&t, &spec, TERN_GGML_Q2_0, TERN_GGML_F16, 3);
+    toy_make(&t, &spec, linear, TERN_GGML_F16, 3);
     MUST(tern_file_write(path, "text", 4)); /* to learn bytes from; then overwritten */
     MUST(tern_tokenizer_train(&path, 1, &how, &bytes));
     tern_gguf_writer *w = toy_writer(&t);
@@ -35,6 +36,11 @@ static inline void toy_write_text_model(const char *path)
     tern_gguf_writer_free(w);
     tern_tokenizer_free(bytes);
     toy_free(&t);
+}
+
+static inline void toy_write_text_model(const char *path)
+{
+    toy_write_text_model_of(path, 128, TERN_GGML_Q2_0);
 }
 
 #endif /* TERN_TESTS_RUNTIME_TOY_TEXT_H */

@@ -1,0 +1,220 @@
+/* Matrices that wait in the file (runtime/matrix.h): the first evaluation of a model
+ * makes its panels as it goes, the second makes them for good. None of that
+ * may show in a bit; and what is only looked at must be judged as what is unpacked. */
+#include "base/half.h"
+#include "kernels/cpu.h"
+#include "kernels/decode_kernels.h"
+#include "runtime/model.h"
+#include "runtime/repack.h"
+#include "tests/runtime/toy.h"
+#include "tests/support/scratch.h"
+
+enum { V = 67, MOST = 40 };
+
+static char dir[TERN_TEST_PATH], path[TERN_TEST_PATH + 16];
+
+static void setup(void)
+{
+    cr_assert(tern_scratch_new(dir));
+    snprintf(path, sizeof path, "%s/m.gguf", dir);
+    MUST(tern_kernels_init());
+}
+
+static void teardown(void)
+{
+    tern_scratch_remove(dir);
+}
+
+TestSuite(packing, .init = setup, .fini = teardown);
+
+/* Rotary rows in llama.cpp's order; keys and values of 8 rows, half a panel. */
+static const tern_spec LLAMA = {.arch = TERN_ARCH_LLAMA,
+                                .tied = true,
+                                .vocab = V,
+                                .width = 256,
+                                .layers = 3,
+                                .heads = 32,
+                                .kv_heads = 1,
+                                .head_dim = 8,
+                                .ffn = 512,
+                                .context = MOST,
+                                .rope_theta = 10000.0f,
+                                .norm_eps = 1e-5f};
+
+static void write_toy(const tern_spec *spec, uint32_t type)
+{
+    toy t;
+    toy_make(&t, spec, type, TERN_GGML_F16, 8);
+    toy_write(&t, path);
+    toy_free(&t);
+}
+
+static tern_runtime *opened(void)
+{
+    tern_runtime *m = NULL;
+    MUST(tern_runtime_open(path, &m));
+    return m;
+}
+
+static bool waits(const tern_runtime *m, int64_t layer)
+{
+    return !atomic_load(&m->layers[layer].down.packed);
+}
+
+static void evaluate(const tern_runtime *m, int64_t n, float *logits)
+{
+    int32_t ids[MOST];
+    tern_session *s = NULL;
+    for (int64_t i = 0; i < n; i++) ids[i] = (int32_t)(11 * i % V);
+    MUST(tern_session_new(m, 0, &s));
+    MUST(tern_session_eval_all(s, ids, n, logits));
+    tern_session_free(s);
+}
+
+/* Rows of every kernel: one to three, some, and more than one parallel region takes. */
+static void waiting_is_packed(const char *what)
+{
+    static const int64_t counts[] = {1, 2, 5, 16, 17, MOST};
+    static float want[MOST * V], got[MOST * V];
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        const size_t bytes = (size_t)(counts[i] * V) * sizeof *want;
+        tern_runtime *m = opened();
+        tern_runtime_pack(m);
+        cr_assert(eq(int, atomic_load(&m->packing->done), 1));
+        evaluate(m, counts[i], want);
+        tern_runtime_free(m);
+        m = opened();
+        for (int turn = 0; turn < 3; turn++) {
+            evaluate(m, counts[i], got);
+            cr_expect(eq(int, memcmp(got, want, bytes), 0), "%s, %d rows, turn %d",
+                      what, (int)counts[i], turn);
+        }
+        tern_runtime_free(m);
+    }
+}
+
+Test(packing, the_second_evaluation_packs)
+{
+    float logits[V];
+    write_toy(&LLAMA, TERN_GGML_TQ2_0);
+    tern_runtime *m = opened();
+    cr_expect(eq(int, waits(m, 0), 1));
+    evaluate(m, 1, logits);
+    cr_expect(eq(int, waits(m, 0), 1));
+    evaluate(m, 1, logits);
+    cr_expect(eq(int, waits(m, 0) || waits(m, 2), 0));
+    cr_expect(eq(int, atomic_load(&m->packing->done), 1));
+    tern_runtime_pack(m); /* once more does no harm */
+    tern_runtime_free(m);
+}
+
+Test(packing, no_bit_shows)
+{
+    write_toy(&LLAMA, TERN_GGML_TQ2_0);
+    const tern_level best = tern_level_best();
+    for (int level = 0; level <= (int)best; level++) {
+        if (!tern_level_within((tern_level)level, best)) continue;
+        MUST(tern_kernels_force((tern_level)level));
+        waiting_is_packed(tern_level_name((tern_level)level));
+    }
+    for (int threads = 1; threads <= 5; threads += 2) {
+        tern_threads_set(threads);
+        waiting_is_packed("threads");
+    }
+    tern_threads_set(0);
+}
+
+/* Several texts together, as a first evaluation and after it. */
+Test(packing, no_bit_shows_in_texts_together)
+{
+    enum { N = 3 };
+    static float alone[N * V], together[N * V];
+    write_toy(&LLAMA, TERN_GGML_TQ2_0);
+    tern_runtime *m = opened();
+    tern_session *s[N];
+    const int32_t ids[N] = {4, 50, 7};
+    for (int i = 0; i < N; i++) {
+        MUST(tern_session_new(m, 0, &s[i]));
+        MUST(tern_session_eval(s[i], &ids[i], 1, alone + i * V));
+        tern_session_truncate(s[i], 0);
+    }
+    tern_runtime *again = opened();
+    for (int i = 0; i < N; i++) {
+        tern_session_free(s[i]);
+        MUST(tern_session_new(again, 0, &s[i]));
+    }
+    for (int turn = 0; turn < 3; turn++) {
+        for (int i = 0; i < N; i++) tern_session_truncate(s[i], 0);
+        MUST(tern_session_eval_many(s, ids, N, together));
+        cr_expect(eq(int, memcmp(alone, together, sizeof alone), 0), "turn %d", turn);
+    }
+    for (int i = 0; i < N; i++) tern_session_free(s[i]);
+    tern_runtime_free(m);
+    tern_runtime_free(again);
+}
+
+/* Only TQ2_0 waits, and only if a panel is not too wide for it. */
+Test(packing, others_are_packed_at_once)
+{
+    tern_spec wide = LLAMA;
+    wide.layers = 1;
+    wide.ffn = 8192 + 256;
+    write_toy(&LLAMA, TERN_GGML_TQ1_0);
+    tern_runtime *m = opened();
+    cr_expect(eq(int, waits(m, 0), 0));
+    cr_expect(eq(int, atomic_load(&m->packing->done), 1));
+    tern_runtime_free(m);
+    write_toy(&wide, TERN_GGML_TQ2_0);
+    m = opened();
+    cr_expect(eq(int, waits(m, 0), 0), "its rows have 8448 columns");
+    cr_expect(eq(int, atomic_load(&m->layers[0].up.packed), 0), "of 256");
+    tern_runtime_free(m);
+    waiting_is_packed("wide");
+}
+
+/* Random blocks with random damage: looking finds what unpacking finds. */
+Test(packing, looking_judges_as_unpacking_does)
+{
+    enum { ROWS = 20, COLS = 512, BLOCKS = ROWS * COLS / 256, BYTES = BLOCKS * 66 };
+    static const uint16_t scales[] = {0, 0x3400, 0x3401, 0x7c00, 0x7e00, 0xb400, 1};
+    static uint8_t blocks[BYTES];
+    int good = 0, bad = 0;
+    tern_ternary w = {.rows = ROWS, .cols = COLS};
+    w.codes = aligned_alloc(64, tern_ternary_bytes(ROWS, COLS));
+    for (uint64_t seed = 0; seed < 4000; seed++) {
+        const tern_gguf_tensor t = {.name = "t",
+                                    .type = TERN_GGML_TQ2_0,
+                                    .dims = {COLS, ROWS, 1, 1},
+                                    .data = blocks,
+                                    .bytes = BYTES};
+        for (size_t b = 0; b < BLOCKS; b++) {
+            const bool zero = tern_rand_below(seed, 1, b, 2) == 0;
+            for (size_t i = 0; i < 64; i++) {
+                uint8_t *byte = &blocks[66 * b + i];
+                *byte = 0;
+                for (size_t j = 0; j < 4; j++)
+                    *byte |= (uint8_t)((zero ? 1 : (b + i * j) % 3) << 2 * j);
+            }
+            memcpy(&blocks[66 * b + 64], &scales[1], 2);
+        }
+        for (uint64_t hit = 0; hit < seed % 4; hit++) {
+            const size_t b = tern_rand_below(seed, 2, hit, BLOCKS);
+            const uint16_t scale = scales[tern_rand_below(seed, 3, hit, 7)];
+            if (tern_rand_below(seed, 4, hit, 4) == 0)
+                blocks[66 * b + tern_rand_below(seed, 5, hit, 64)] =
+                    (uint8_t)tern_rand_below(seed, 6, hit, 256);
+            else
+                memcpy(&blocks[66 * b + 64], &scale, 2);
+        }
+        float looked = -1.0f;
+        const bool unpacks = tern_repack_blocks(&t, 0, &w);
+        const bool looks = tern_repack_check(&t, ROWS, COLS, &looked);
+        cr_assert(eq(int, looks, unpacks), "seed %d", (int)seed);
+        if (looks) cr_assert(eq(flt, looked, w.scale), "seed %d", (int)seed);
+        good += looks;
+        bad += !looks;
+    }
+    cr_expect(gt(int, good, 500));
+    cr_expect(gt(int, bad, 500));
+    free(w.codes);
+}
