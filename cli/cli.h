@@ -109,4 +109,11 @@ void tern_bar_begin(tern_bar *b, const char *what);
 void tern_bar_update(double fraction, void *bar); /* fits every progress callback */
 void tern_bar_end(tern_bar *b);
 
+/* tern_phase() - what a command is at, for steps that are not counted: "writing F".
+ * Nothing unless the model has so many parameters that it takes more than a moment. The
+ * line is rewritten on a terminal, where tern_phase_end() removes the last one. */
+void tern_phase(int64_t parameters, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+void tern_phase_end(void);
+
 #endif /* TERN_CLI_CLI_H */

@@ -313,6 +313,8 @@ static tern_status verify(void *user, const char *file)
 {
     job *j = user;
     tern_runtime *runtime;
+    tern_phase(tern_spec_params(tern_model_spec(j->model)),
+               "comparing %" PRId64 " tokens", j->text.count);
     TERN_TRY(tern_runtime_open(file, &runtime));
     tern_parity *p = &j->parity;
     const tern_status s = tern_verify(j->model, runtime, j->text.ids, j->text.count,
@@ -338,12 +340,17 @@ static tern_status export_checkpoint(const options *o, tern_checkpoint *c, job *
     tern_export_options e = o->export;
     e.check = verify;
     e.user = j;
+    const int64_t params = tern_spec_params(&tern_checkpoint_config(c)->model);
+    tern_phase(params, "reading %s", o->run);
     TERN_TRY(tern_checkpoint_model(c, &j->model));
     const tern_spec *spec = tern_model_spec(j->model);
     TERN_TRY(tern_export_choose(spec, &e, &j->types));
     TERN_TRY(
         tern_check_text_open(c, o->run, o->data, check_tokens(o, spec) + 1, &j->text));
-    return tern_export_gguf(c, j->model, &e, o->out);
+    tern_phase(params, "writing %s", o->out);
+    const tern_status s = tern_export_gguf(c, j->model, &e, o->out);
+    tern_phase_end();
+    return s;
 }
 
 static tern_status export_run(const options *o)

@@ -270,6 +270,7 @@ static tern_status save_with(const options *o, source *from, const tern_tokenize
     tern_model *model = NULL;
     TERN_TRY(make_config(o, from, tokenizer_path, &c));
     TERN_TRY(check_vocab(*tokenizer_path ? tokenizer_path : o->model, t, &c.model));
+    tern_phase(tern_spec_params(&c.model), "reading %s", o->model);
     TERN_TRY(model_of(o, from, &c.model, &model));
     tern_status s = tern_new_run_save(o->out, &c, t, model, path);
     if (s == TERN_OK) s = keep_chat_template(o, from);

@@ -95,6 +95,9 @@ static tern_status init_run(const options *o)
     TERN_TRY(tern_new_run_check(o->out));
     tern_model *model = NULL;
     tern_tokenizer *t = NULL;
+    char count[16];
+    const int64_t params = tern_spec_params(&c.model);
+    tern_phase(params, "initialising %s parameters", tern_human_count(params, count));
     tern_status s = tern_model_new(&c.model, &model);
     if (s == TERN_OK) s = tern_model_init(model, c.init_std, c.seed);
     if (s == TERN_OK) s = tokenizer_for(&c, &t);

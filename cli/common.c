@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -268,4 +269,25 @@ void tern_bar_end(tern_bar *b)
 {
     if (b->open) tern_terminal_clear_line();
     b->open = false;
+}
+
+enum { LARGE_MODEL = 50 * 1000 * 1000 }; /* parameters; a phase takes some seconds */
+
+void tern_phase(int64_t parameters, const char *fmt, ...)
+{
+    char text[512];
+    va_list args;
+    if (parameters < LARGE_MODEL) return;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    if (tern_terminal())
+        tern_terminal_line("%s ..", text);
+    else
+        fprintf(stderr, "%s\n", text);
+}
+
+void tern_phase_end(void)
+{
+    tern_terminal_clear_line();
 }

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/cli.h"
+
 tern_status tern_new_run_check(const char *dir)
 {
     char path[TERN_PATH_MAX];
@@ -42,9 +44,12 @@ tern_status tern_new_run_save(const char *dir, const tern_config *config,
     TERN_TRY(tern_path_join(path, dir, "checkpoints"));
     TERN_TRY(tern_make_dirs(path));
     tern_status s = tern_path_join(path, dir, "checkpoints/step-00000000.h5");
-    if (s == TERN_OK)
+    if (s == TERN_OK) {
+        tern_phase(tern_spec_params(tern_model_spec(model)), "writing %s", path);
         s = tern_checkpoint_save(path, config, tokenizer, model, NULL, &state);
+    }
     if (s == TERN_OK) s = write_config(dir, config); /* which makes it a run */
+    tern_phase_end();
     if (s != TERN_OK) tidy(dir);
     return s;
 }
