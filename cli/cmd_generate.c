@@ -232,8 +232,17 @@ typedef enum finish {
 typedef struct figures {
     int64_t prompt, written;
     double prompt_seconds, write_seconds;
+    double pack_seconds; /* in between, and in neither */
     finish finish;
 } figures;
+
+/* What a second evaluation does once for a model, outside of the figures. */
+static void pack(const tern_runtime *m, figures *f)
+{
+    const double start = tern_seconds();
+    tern_runtime_pack(m);
+    f->pack_seconds = tern_seconds() - start;
+}
 
 /* One token more. *done: why there will be no other. */
 static tern_status write_token(const options *o, const tern_runtime *m, tern_writer *w,
@@ -253,7 +262,9 @@ static tern_status write_token(const options *o, const tern_runtime *m, tern_wri
         f->finish = FINISH_CONTEXT;
     else
         *done = false;
-    return *done ? TERN_OK : tern_writer_append(w, &id, 1);
+    if (*done) return TERN_OK;
+    if (f->written == 1) pack(m, f);
+    return tern_writer_append(w, &id, 1);
 }
 
 static tern_status write_text(const options *o, const tern_runtime *m, tern_writer *w,
@@ -403,7 +414,7 @@ static tern_status write_on(const options *o, const prompt *p, const tern_runtim
     const double middle = tern_seconds();
     TERN_TRY(write_text(o, m, w, out, &f));
     f.prompt_seconds = middle - start;
-    f.write_seconds = tern_seconds() - middle;
+    f.write_seconds = tern_seconds() - middle - f.pack_seconds;
     emit_rest(out);
     if (o->common.json) {
         report_json(o, p, out, w, &f);

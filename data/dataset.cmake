@@ -15,11 +15,22 @@ endif()
 
 # tern itself loads it when it opens a file (h5lib.h): by its soname from where the
 # system keeps libraries, by its path from elsewhere.
-get_filename_component(TERN_HDF5_LIBRARY ${TERN_HDF5_LIBRARY} REALPATH)
-execute_process(COMMAND ${CMAKE_OBJDUMP} -p ${TERN_HDF5_LIBRARY} OUTPUT_VARIABLE dynamic)
-get_filename_component(directory ${TERN_HDF5_LIBRARY} DIRECTORY)
-if(dynamic MATCHES "SONAME +([^\n]+)" AND directory IN_LIST CMAKE_C_IMPLICIT_LINK_DIRECTORIES)
-  set(TERN_HDF5_LIBRARY ${CMAKE_MATCH_1})
+if(TARGET ${TERN_HDF5_LIBRARY})
+  get_target_property(TERN_HDF5_LIBRARY ${TERN_HDF5_LIBRARY} LOCATION)
+endif()
+execute_process(COMMAND ${CMAKE_OBJDUMP} -p ${TERN_HDF5_LIBRARY} OUTPUT_VARIABLE dynamic
+                ERROR_QUIET)
+if(NOT dynamic MATCHES "SONAME +([^\n]+)")
+  message(FATAL_ERROR "tern loads HDF5 while it runs, for which it must be a shared "
+          "library, not ${TERN_HDF5_LIBRARY}")
+endif()
+set(soname ${CMAKE_MATCH_1})
+get_filename_component(real ${TERN_HDF5_LIBRARY} REALPATH)
+get_filename_component(directory ${real} DIRECTORY)
+if(directory IN_LIST CMAKE_C_IMPLICIT_LINK_DIRECTORIES)
+  set(TERN_HDF5_LIBRARY ${soname})
+else()
+  set(TERN_HDF5_LIBRARY ${directory}/${soname})
 endif()
 target_compile_definitions(tern_hdf5 INTERFACE TERN_HDF5_LIBRARY="${TERN_HDF5_LIBRARY}")
 

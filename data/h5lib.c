@@ -49,29 +49,39 @@ static bool find_ids(void *where)
     return all;
 }
 
-/* H5dont_atexit() is to be the library's first call; it fails, and may, in a program
- * that uses HDF5 besides. A program that was linked with it has the variables too, and
- * where it has copied them (the psABI's copy relocations) the library's own are unused.
- */
-static tern_status start(void *library, const char *path)
+static tern_status useless(const char *path)
 {
-    unsigned major = 0, minor = 0, release = 0;
-    bool good = find_calls(library);
-    if (good) {
-        tern_hdf5.dont_atexit();
-        tern_hdf5.Eset_auto2(H5E_DEFAULT, NULL, NULL);
-        good = tern_hdf5.open() >= 0 &&
-               tern_hdf5.get_libversion(&major, &minor, &release) >= 0 &&
-               (find_ids(library) || find_ids(dlopen(NULL, RTLD_NOW)));
-    }
-    if (!good)
-        return tern_fail(TERN_EIO, "%s: %s is not an HDF5 %d.%d that works", path,
-                         TERN_HDF5_LIBRARY, H5_VERS_MAJOR, H5_VERS_MINOR);
-    if (major != H5_VERS_MAJOR || minor != H5_VERS_MINOR)
-        return tern_fail(
-            TERN_EIO, "%s: %s is HDF5 %u.%u, tern was built for %d.%d: build it again",
-            path, TERN_HDF5_LIBRARY, major, minor, H5_VERS_MAJOR, H5_VERS_MINOR);
-    return TERN_OK;
+    return tern_fail(TERN_EIO, "%s: %s is not an HDF5 %d.%d that works", path,
+                     TERN_HDF5_LIBRARY, H5_VERS_MAJOR, H5_VERS_MINOR);
+}
+
+/* H5dont_atexit() is to be the first call of all; it fails, and may, in a program that
+ * uses HDF5 besides. */
+static tern_status check_version(void *library, const char *path)
+{
+    __typeof__(&H5dont_atexit) begin;
+    __typeof__(&H5get_libversion) ask;
+    unsigned major, minor, release;
+    if (!find(library, "H5dont_atexit", &begin) ||
+        !find(library, "H5get_libversion", &ask))
+        return useless(path);
+    begin();
+    if (ask(&major, &minor, &release) < 0) return useless(path);
+    if (major == H5_VERS_MAJOR && minor == H5_VERS_MINOR) return TERN_OK;
+    return tern_fail(
+        TERN_EIO, "%s: %s is HDF5 %u.%u, tern was built for %d.%d: build it again",
+        path, TERN_HDF5_LIBRARY, major, minor, H5_VERS_MAJOR, H5_VERS_MINOR);
+}
+
+/* A program that was linked with HDF5 has its variables too, and where it has copied
+ * them (the psABI's copy relocations) the library's own are unused. */
+static tern_status fill(void *library, const char *path)
+{
+    if (!find_calls(library)) return useless(path);
+    tern_hdf5.Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    if (tern_hdf5.open() < 0) return useless(path);
+    return find_ids(library) || find_ids(dlopen(NULL, RTLD_NOW)) ? TERN_OK
+                                                                 : useless(path);
 }
 
 tern_status tern_hdf5_load(const char *path)
@@ -82,7 +92,8 @@ tern_status tern_hdf5_load(const char *path)
         if (!library)
             return tern_fail(TERN_EIO, "%s: HDF5 cannot be loaded: %s", path,
                              dlerror());
-        TERN_TRY(start(library, path));
+        TERN_TRY(check_version(library, path));
+        TERN_TRY(fill(library, path));
         loaded = true;
     }
     tern_hdf5.Eset_auto2(H5E_DEFAULT, NULL, NULL); /* a thread's own, in some builds */

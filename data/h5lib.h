@@ -43,7 +43,7 @@
     X(Screate) X(Screate_simple) X(Sget_simple_extent_dims)                            \
     X(Sget_simple_extent_ndims) X(Sget_simple_extent_npoints) X(Sselect_hyperslab)     \
     X(Tcopy) X(Tequal) X(Tget_class) X(Tis_variable_str) X(Tset_cset) X(Tset_size)     \
-    X(dont_atexit) X(free_memory) X(get_libversion) X(open)
+    X(free_memory) X(open)
 
 #define TERN_H5_TYPES(X)                                                               \
     X(STD_U8LE) X(STD_I8LE) X(STD_U16LE) X(STD_I32LE) X(STD_U32LE) X(STD_I64LE)        \

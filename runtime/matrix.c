@@ -1,4 +1,4 @@
-/* matrix.c - what happens to a tensor once, when the model is opened. */
+/* matrix.c - what becomes of a tensor when the model is opened, and later. */
 #include "runtime/matrix.h"
 
 #include <math.h>
@@ -414,27 +414,29 @@ size_t tern_matrix_scratch(const tern_matrix *w)
 
 /* Codes go to the end of y, and become floats from its beginning: each is read before
  * its place is written. */
-static void ternary_row(const tern_ternary *w, size_t r, float *y)
+static void ternary_row(const tern_matrix *w, size_t r, float *y)
 {
     int8_t *codes = (int8_t *)y + 3 * w->cols;
-    tern_ternary_unpack_row(w, r, codes);
-    for (size_t i = 0; i < w->cols; i++) y[i] = w->scale * (float)codes[i];
+    float scale; /* the matrix's, or of zeros */
+    if (packed(w)) {
+        tern_ternary_unpack_row(&w->ternary, r, codes);
+    } else {
+        const tern_gguf_tensor *t = w->blocks;
+        const size_t from = tern_repack_file_row(r, w->head_dim);
+        (void)tern_decode_trits(t->type, t->data + from * (t->bytes / w->rows), w->cols,
+                                codes, &scale);
+    }
+    for (size_t i = 0; i < w->cols; i++) y[i] = w->ternary.scale * (float)codes[i];
 }
 
 void tern_matrix_row(const tern_matrix *w, size_t r, float *y)
 {
-    const uint8_t *in = w->data;
-    size_t from = r;
-    uint32_t type = w->type;
-    if (w->blocks) { /* panels or not: none are made for this */
-        in = w->blocks->data;
-        from = tern_repack_file_row(r, w->head_dim);
-        type = w->blocks->type;
-    } else if (w->form == TERN_MATRIX_TERNARY) {
-        ternary_row(&w->ternary, r, y);
+    if (w->form == TERN_MATRIX_TERNARY) {
+        ternary_row(w, r, y);
         return;
     }
-    tern_decode_floats(type, in + from * tern_ggml_bytes(type, w->cols), w->cols, y);
+    const uint8_t *in = w->data;
+    tern_decode_floats(w->type, in + r * tern_ggml_bytes(w->type, w->cols), w->cols, y);
 }
 
 /* Rows [first, first + n) as floats. Few are not worth waking the threads for. */

@@ -409,9 +409,9 @@ static tern_status evaluate(tern_session *s, const int32_t *ids, int64_t count,
     TERN_TRY(want_attention(s, s->length + count - most, most));
     TERN_TRY(want_attention(s, s->length + count - 1, 1));
     const int64_t V = s->model->spec.vocab;
+    if (uses_codes(s)) tern_model_pack_if_used(s->model);
     for (int64_t done = 0, n; done < count; done += n, s->length += n) {
         n = min_int(count - done, s->rows);
-        if (uses_codes(s)) tern_model_pack_if_used(s->model);
         /* The rows whose logits are wanted: all, the last one, or none. */
         const bool last = logits && done + n == count;
         const int64_t first = all ? 0 : last ? n - 1 : n;
@@ -484,15 +484,14 @@ tern_status tern_session_eval_many(tern_session *const *s, const int32_t *ids,
         together &= tern_decode_can(s[i]);
     }
     for (int64_t i = 0; i < count; i++) TERN_TRY(want_bytes(s[i], most));
+    if (together) tern_model_pack_if_used(s[0]->model);
     for (int64_t done = 0, n; done < count; done += n) {
         n = together ? min_int(count - done, TERN_DECODE_ROWS) : 1;
         float *out = logits ? logits + done * V : NULL;
-        if (together) {
-            tern_model_pack_if_used(s[0]->model);
+        if (together)
             decode_together(s + done, ids + done, n, out);
-        } else {
+        else
             TERN_TRY(evaluate(s[done], ids + done, 1, false, out));
-        }
     }
     return TERN_OK;
 }

@@ -26,6 +26,11 @@ case $library in
     expect 0 "" -- "$TERN" generate toy.gguf -p a -n 2
     echo "int x;" | "$CC" -shared -fPIC -x c - -o "lib/$library"
     expect 1 "$library is not an HDF5" -- "$TERN" inspect good.h5
+    echo "int H5dont_atexit(void) { return 0; }
+          int H5get_libversion(unsigned *a, unsigned *b, unsigned *c)
+          { *a = 1, *b = 4, *c = 2; return 0; }" |
+        "$CC" -shared -fPIC -x c - -o "lib/$library"
+    expect 1 "$library is HDF5 1.4, tern was built for" -- "$TERN" inspect good.h5
     unset LD_LIBRARY_PATH
     expect 0 "" -- "$TERN" inspect good.h5
     ;;

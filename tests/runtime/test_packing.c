@@ -1,7 +1,7 @@
 /* Matrices that wait in the file (runtime/matrix.h): the first evaluation of a model
  * makes its panels as it goes, the second makes them for good. None of that
  * may show in a bit; and what is only looked at must be judged as what is unpacked. */
-#include "base/half.h"
+#include "base/file.h"
 #include "kernels/cpu.h"
 #include "kernels/decode_kernels.h"
 #include "runtime/model.h"
@@ -147,6 +147,7 @@ Test(packing, no_bit_shows_in_texts_together)
         for (int i = 0; i < N; i++) tern_session_truncate(s[i], 0);
         MUST(tern_session_eval_many(s, ids, N, together));
         cr_expect(eq(int, memcmp(alone, together, sizeof alone), 0), "turn %d", turn);
+        cr_expect(eq(int, atomic_load(&again->packing->done), turn > 0));
     }
     for (int i = 0; i < N; i++) tern_session_free(s[i]);
     tern_runtime_free(m);
@@ -170,6 +171,124 @@ Test(packing, others_are_packed_at_once)
     cr_expect(eq(int, atomic_load(&m->layers[0].up.packed), 0), "of 256");
     tern_runtime_free(m);
     waiting_is_packed("wide");
+}
+
+/* Half a panel, and the floats behind it; with what is added, and without. */
+Test(packing, nothing_is_written_beyond_a_matrix)
+{
+    enum { M = 3, COLS = 256, ROWS = 8, GUARD = 16 };
+    static float in[M * COLS], y[2][M * ROWS + GUARD];
+    static _Alignas(64) int8_t codes[M * COLS];
+    float scale[M];
+    int32_t sum[M];
+    tern_qrows x = {.rows = M, .cols = COLS, .stride = COLS};
+    x.codes = codes, x.scale = scale, x.sum = sum;
+    for (size_t i = 0; i < M * COLS; i++) in[i] = tern_rand_normal(1, 2, i);
+    tern_quantize_rows(in, &x);
+    write_toy(&LLAMA, TERN_GGML_TQ2_0);
+    const tern_level best = tern_level_best();
+    for (int level = 0; level <= (int)best; level++) {
+        if (!tern_level_within((tern_level)level, best)) continue;
+        MUST(tern_kernels_force((tern_level)level));
+        tern_runtime *m = opened();
+        const tern_matrix *k = &m->layers[0].k;
+        cr_assert(eq(sz, k->rows, ROWS));
+        for (int packed = 0; packed < 2; packed++) {
+            float *out = y[packed];
+            for (size_t i = 0; i < M * ROWS + GUARD; i++) out[i] = 42.0f;
+            tern_matrix_panels(k, &x, out, out, ROWS, 0, 1);
+            cr_expect(ne(flt, out[0], 42.0f));
+            tern_matrix_matmul(k, &x, NULL, out);
+            for (size_t i = 0; i < GUARD; i++)
+                cr_expect(eq(flt, out[M * ROWS + i], 42.0f), "%zu floats behind", i);
+            tern_runtime_pack(m);
+        }
+        cr_expect(eq(int, memcmp(y[0], y[1], sizeof y[0]), 0));
+        tern_runtime_free(m);
+    }
+}
+
+/* Give the only block of zeros in the file (64 bytes of 0x55) a scale of NaN. */
+static void spoil_scale_of_zeros(void)
+{
+    char *bytes;
+    size_t count, run = 0, found = 0;
+    MUST(tern_file_read(path, 1 << 24, &bytes, &count));
+    for (size_t i = 0; i + 2 < count; i++) {
+        run = bytes[i] == 0x55 ? run + 1 : 0;
+        if (run != 64) continue;
+        bytes[i + 1] = 0x00, bytes[i + 2] = 0x7e;
+        found++;
+    }
+    cr_assert(eq(sz, found, 1));
+    MUST(tern_file_write(path, bytes, count));
+    free(bytes);
+}
+
+/* As floats, too, a block of zeros is zeros, whatever scale it has; packed or not. */
+Test(packing, scales_of_zeros_do_not_show)
+{
+    static float row[2][512];
+    toy t;
+    toy_make(&t, &LLAMA, TERN_GGML_TQ2_0, TERN_GGML_F16, 8);
+    toy_tensor *down = toy_find(&t, "blk.1.ffn_down.weight");
+    for (size_t i = 0; i < 256; i++) down->values[i] = 0.0f;
+    toy_write(&t, path);
+    spoil_scale_of_zeros();
+    tern_runtime *m = opened();
+    for (int packed = 0; packed < 2; packed++) {
+        tern_matrix_row(&m->layers[1].down, 0, row[packed]);
+        for (size_t i = 0; i < 512; i++)
+            cr_assert(eq(flt, row[packed][i], down->values[i]), "packed %d, %zu",
+                      packed, i);
+        tern_runtime_pack(m);
+    }
+    /* and in the order of heads, which the file has in another */
+    toy_tensor *q = toy_find(&t, "blk.1.attn_q.weight");
+    tern_runtime *again = opened();
+    tern_matrix_row(&again->layers[1].q, 9, row[0]);
+    tern_matrix_row(&m->layers[1].q, 9, row[1]);
+    for (int i = 0; i < 256; i++) {
+        cr_assert(eq(flt, row[0][i], q->values[9 * 256 + i]));
+        cr_assert(eq(flt, row[1][i], q->values[9 * 256 + i]));
+    }
+    tern_runtime_free(again);
+    tern_runtime_free(m);
+    toy_free(&t);
+}
+
+/* KB of the file that are in this process's memory; -1 where the system does not say.
+ */
+static long resident(void)
+{
+    char line[512];
+    long sum = -1, kb;
+    bool ours = false;
+    FILE *f = fopen("/proc/self/smaps", "r");
+    while (f && fgets(line, sizeof line, f)) {
+        unsigned long first, end;
+        if (sscanf(line, "%lx-%lx ", &first, &end) == 2)
+            ours = strstr(line, path) != NULL;
+        else if (ours && sscanf(line, "Rss: %ld", &kb) == 1)
+            sum = (sum < 0 ? 0 : sum) + kb;
+    }
+    if (f) fclose(f);
+    return sum;
+}
+
+Test(packing, what_is_packed_leaves_memory)
+{
+    float logits[V];
+    write_toy(&LLAMA, TERN_GGML_TQ2_0);
+    tern_runtime *m = opened();
+    const long at_first = resident();
+    if (at_first < 0) cr_skip_test("no /proc/self/smaps with the file in it");
+    cr_expect(gt(int, (int)at_first, 100), "it has been looked at");
+    evaluate(m, 1, logits);
+    tern_runtime_pack(m);
+    cr_expect(eq(int, (int)resident(), 0));
+    tern_runtime_pack(m);
+    tern_runtime_free(m);
 }
 
 /* Random blocks with random damage: looking finds what unpacking finds. */
