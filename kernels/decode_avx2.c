@@ -263,6 +263,63 @@ static int32_t repack_tq2(const uint8_t *row, size_t cols, size_t r, uint8_t *ti
     return any(_mm256_and_si256(bad, zero)) ? -1 : scale;
 }
 
+/* Four rows of 32 bytes, codes 4 j + b of plane p and half s at bit 2 p of byte
+ * 16 s + 4 j + b, to what tile 2 p + s holds of them: code j at bit 2 j of byte b.
+ * First dwords change places,
+ *
+ *     row 0 | j0 j1 j2 j3 | j0 j1 j2 j3 |        v[0] | j0 of rows 0-3 | the same |
+ *         1 | j0 j1 j2 j3 | j0 j1 j2 j3 |  ->    v[1] | j1 of rows 0-3 | of s = 1 |
+ *
+ * then the 2-bit fields: v[j]'s field p and v[p]'s field j. */
+static inline void turn_fields(__m256i *a, __m256i *b, int bits, __m256i mask)
+{
+    const __m256i t =
+        _mm256_and_si256(_mm256_xor_si256(_mm256_srli_epi16(*a, bits), *b), mask);
+    *b = _mm256_xor_si256(*b, t);
+    *a = _mm256_xor_si256(*a, _mm256_slli_epi16(t, bits));
+}
+
+static inline void turn_rows(__m256i v[4])
+{
+    const __m256i a = _mm256_unpacklo_epi32(v[0], v[1]);
+    const __m256i b = _mm256_unpackhi_epi32(v[0], v[1]);
+    const __m256i c = _mm256_unpacklo_epi32(v[2], v[3]);
+    const __m256i d = _mm256_unpackhi_epi32(v[2], v[3]);
+    const __m256i fields = _mm256_set1_epi8(0x33), pairs = _mm256_set1_epi8(0x0f);
+    v[0] = _mm256_unpacklo_epi64(a, c);
+    v[1] = _mm256_unpackhi_epi64(a, c);
+    v[2] = _mm256_unpacklo_epi64(b, d);
+    v[3] = _mm256_unpackhi_epi64(b, d);
+    turn_fields(&v[0], &v[1], 2, fields);
+    turn_fields(&v[2], &v[3], 2, fields);
+    turn_fields(&v[0], &v[2], 4, pairs);
+    turn_fields(&v[1], &v[3], 4, pairs);
+}
+
+/* Sixteen rows a little at a time are too many streams for a prefetcher: the panel
+ * after this one, which lies behind it, is fetched from its beginning to its end. */
+static void panel_tq2(const uint8_t *const row[16], size_t cols, uint8_t *tiles)
+{
+    const size_t halves = cols / (TERN_TQ_BLOCK / 2);
+    const uint8_t *next = row[0] + TERN_PANEL_ROWS * (halves / 2) * TERN_TQ2_BYTES;
+    for (size_t h = 0; h < halves; h++, tiles += 8 * TERN_TILE_BYTES)
+        for (size_t r = 0; r < TERN_PANEL_ROWS; r += 4, next += 4 * 33) {
+            const size_t at = h / 2 * TERN_TQ2_BYTES + h % 2 * 32;
+            __m256i v[4];
+            _mm_prefetch((const char *)next, _MM_HINT_T0);
+            _mm_prefetch((const char *)next + 64, _MM_HINT_T0);
+            TERN_UNROLLED (i, 4)
+                v[i] = _mm256_loadu_si256((const void *)(row[r + (size_t)i] + at));
+            turn_rows(v);
+            TERN_UNROLLED (p, 4) {
+                uint8_t *out = tiles + 2 * (size_t)p * TERN_TILE_BYTES + 4 * r;
+                _mm_store_si128((void *)out, _mm256_castsi256_si128(v[p]));
+                _mm_store_si128((void *)(out + TERN_TILE_BYTES),
+                                _mm256_extracti128_si256(v[p], 1));
+            }
+        }
+}
+
 /* The highest base-3 digit of each byte, 3 x / 256; and what follows it, 3 x mod 256.
  */
 static inline __m256i digit(__m256i x)
@@ -419,6 +476,7 @@ void tern_decode_upgrade_avx2(tern_decode_kernels *k)
     k->repack_tq2 = repack_tq2;
     k->repack_tq1 = repack_tq1;
     k->repack_q2 = repack_q2;
+    k->panel_tq2 = panel_tq2;
     k->spin = spin;
     k->read = read_all;
 }

@@ -101,6 +101,8 @@ typedef struct tern_decode_kernels {
     void (*codes_dots)(const tern_q8_dots *d); /* the others */
     void (*int8_product)(const tern_int8_product *t);
     tern_repack *repack_tq2, *repack_tq1, *repack_q2;
+    /* A whole panel of TQ2_0 from 16 rows of which nothing need be said any more. */
+    void (*panel_tq2)(const uint8_t *const row[16], size_t cols, uint8_t *tiles);
     /* `steps` multiplications of codes as fast as this level can (peaks.h): returns how
      * many multiply-adds that was, and what they gave, so that they are not dropped. */
     size_t (*spin)(size_t steps, int32_t *sum);

@@ -195,6 +195,12 @@ static int32_t repack_q2(const uint8_t *row, size_t cols, size_t r, uint8_t *til
     return scale;
 }
 
+static void panel_tq2(const uint8_t *const row[16], size_t cols, uint8_t *tiles)
+{
+    for (size_t r = 0; r < 16; r++)
+        (void)tern_decode_active->repack_tq2(row[r], cols, r, tiles);
+}
+
 static size_t spin(size_t steps, int32_t *sum)
 {
     enum { N = 64, LIMIT = 1 << 14 }; /* plain C is slow: fewer steps will do */
@@ -228,6 +234,7 @@ const tern_decode_kernels tern_decode_scalar = {
     .repack_tq2 = repack_tq2,
     .repack_tq1 = repack_tq1,
     .repack_q2 = repack_q2,
+    .panel_tq2 = panel_tq2,
     .spin = spin,
     .read = read_all,
 };

@@ -335,8 +335,12 @@ size_t tern_matrix_bytes(const tern_matrix *w)
 
 void tern_matrix_pack(tern_matrix *w)
 {
-    tern_ternary panels = w->ternary; /* others read the scale, which is known */
-    tern_repack_blocks(w->blocks, w->head_dim, &panels);
+    if (atomic_load_explicit(&w->packed, memory_order_relaxed)) return;
+    const size_t panels = tern_ternary_panels(&w->ternary), bytes = panel_bytes(w);
+#pragma omp parallel for num_threads(tern_threads()) schedule(static)
+    for (size_t p = 0; p < panels; p++)
+        tern_repack_panels(w->blocks, w->head_dim, &w->ternary, p, p + 1,
+                           w->ternary.codes + p * bytes);
     atomic_store_explicit(&w->packed, true, memory_order_release);
 }
 

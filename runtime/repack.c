@@ -87,14 +87,27 @@ bool tern_repack_blocks(const tern_gguf_tensor *t, size_t head_dim, tern_ternary
     return one_scale(&(scales){low, high}, &out->scale);
 }
 
+/* Panel `panel`, of 16 rows, of a tensor that has been checked. */
+static void whole_panel(const tern_gguf_tensor *t, size_t head_dim,
+                        const tern_ternary *w, size_t panel, uint8_t *out)
+{
+    const uint8_t *row[TERN_PANEL_ROWS];
+    for (size_t r = 0; r < TERN_PANEL_ROWS; r++)
+        row[r] = t->data + tern_repack_file_row(panel * TERN_PANEL_ROWS + r, head_dim) *
+                               (t->bytes / w->rows);
+    tern_decode_active->panel_tq2(row, w->cols, out);
+}
+
 void tern_repack_panels(const tern_gguf_tensor *t, size_t head_dim,
                         const tern_ternary *w, size_t first, size_t end, uint8_t *codes)
 {
     const size_t bytes = tern_ternary_bytes(TERN_PANEL_ROWS, w->cols);
     scales s = {.low = INT32_MAX};
-    for (size_t p = first; p < end; p++)
-        repack_panel(t, head_dim, function_for(t->type), w, p,
-                     codes + (p - first) * bytes, &s);
+    for (size_t p = first; p < end; p++, codes += bytes)
+        if ((p + 1) * TERN_PANEL_ROWS <= w->rows)
+            whole_panel(t, head_dim, w, p, codes);
+        else
+            repack_panel(t, head_dim, function_for(t->type), w, p, codes, &s);
 }
 
 /* --- looking only --- */

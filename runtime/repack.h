@@ -26,7 +26,7 @@ size_t tern_repack_file_row(size_t r, size_t head_dim);
 bool tern_repack_check(const tern_gguf_tensor *t, size_t rows, size_t cols,
                        float *scale);
 
-/* Panels [first, end) of w, which has been checked, to `codes`; w has no codes. */
+/* Panels [first, end) of w, which has been checked, to `codes` (TERN_ALIGN aligned). */
 void tern_repack_panels(const tern_gguf_tensor *t, size_t head_dim,
                         const tern_ternary *w, size_t first, size_t end,
                         uint8_t *codes);

@@ -108,6 +108,32 @@ Test(decode_kernels, blocks_become_panels)
     }
 }
 
+/* All 16 at once, from addresses of their own: what the rows become one by one. */
+Test(decode_kernels, rows_become_a_panel_together)
+{
+    static int8_t t[COLS];
+    static uint8_t rows[16][COLS / 256 * 66 + 1];
+    const uint8_t *row[16];
+    uint8_t *want = aligned_alloc(64, PANEL);
+    for (size_t r = 0; r < 16; r++) {
+        row[r] = rows[5 * r % 16] + r % 2;
+        draw(t, 40 + r);
+        encode(&FORMATS[0], t, 0.25f, rows[5 * r % 16] + r % 2);
+    }
+    FOR_LEVELS(level)
+    {
+        uint8_t *tiles = guarded_new(PANEL);
+        for (size_t r = 0; r < 16; r++)
+            (void)tern_decode_scalar.repack_tq2(row[r], COLS, r, want);
+        tern_decode_active->panel_tq2(row, COLS, tiles);
+        cr_expect(eq(int, memcmp(tiles, want, PANEL), 0), "%s",
+                  tern_level_name(tern_kernels_level()));
+        check_guard(tiles, PANEL, "a panel of TQ2_0");
+        guarded_free(tiles);
+    }
+    free(want);
+}
+
 /* Blocks of zeros may have any scale, a row of them has none. */
 Test(decode_kernels, scales_of_zeros_do_not_count)
 {
