@@ -80,9 +80,11 @@ tern_status tern_export_hf_run(const char *run, bool best, const tern_hf_options
     tern_status s = tern_checkpoint_model(c, &model);
     if (s == TERN_OK && !tern_checkpoint_tokenizer(c))
         tern_warn("%s has no tokenizer, so none is written", path);
-    tern_phase(params, "writing %s, and comparing", out);
-    if (s == TERN_OK) s = tern_export_hf(c, model, how, out, &parity);
-    tern_phase_end();
+    if (s == TERN_OK) {
+        tern_phase(params, "writing %s, and comparing", out);
+        s = tern_export_hf(c, model, how, out, &parity);
+        tern_phase_end();
+    }
     if (s == TERN_OK) report(out, tern_model_spec(model), how, &parity, json);
     tern_model_free(model);
     tern_checkpoint_close(c);

@@ -15,8 +15,8 @@
  * To make panels takes far longer than to multiply once, above all where the system has
  * to find the memory. So a matrix in TQ2_0 *waits*: it has been checked, its panels
  * have addresses and nothing in them. Until tern_matrix_pack() has filled them, a
- * product makes those it needs as it goes, a few KB at a time in the first level cache,
- * from the rows in the mapped file. Both ways give the same bits.
+ * product makes those it needs as it goes, 32 KiB at a time on the stack, from the rows
+ * in the mapped file. Both ways give the same bits.
  */
 #ifndef TERN_RUNTIME_MATRIX_H
 #define TERN_RUNTIME_MATRIX_H

@@ -43,6 +43,16 @@ static void note_scale(scales *s, int32_t scale)
     if (scale > s->high) s->high = scale;
 }
 
+/* What threads found, each of its own rows. */
+static void join_scales(scales *to, const scales *from)
+{
+    if (from->low < to->low) to->low = from->low;
+    if (from->high > to->high) to->high = from->high;
+}
+#pragma omp declare reduction(join:scales                                              \
+                              : join_scales(&omp_out, &omp_in))                        \
+    initializer(omp_priv = {.low = INT32_MAX})
+
 static bool one_scale(const scales *s, float *out)
 {
     if (s->low < 0 || (s->high > 0 && s->low != s->high)) return false;
@@ -73,18 +83,12 @@ bool tern_repack_blocks(const tern_gguf_tensor *t, size_t head_dim, tern_ternary
     if (!repack) return false;
     const size_t panels = tern_ternary_panels(out);
     const size_t bytes = tern_ternary_bytes(TERN_PANEL_ROWS, out->cols);
-    int32_t low = INT32_MAX, high = 0;
-#pragma omp parallel for schedule(static) num_threads(tern_threads()) reduction(min    \
-                                                                                : low) \
-    reduction(max                                                                      \
-              : high)
-    for (size_t p = 0; p < panels; p++) {
-        scales s = {.low = low, .high = high};
+    scales s = {.low = INT32_MAX};
+#pragma omp parallel for schedule(static) num_threads(tern_threads()) reduction(join   \
+                                                                                : s)
+    for (size_t p = 0; p < panels; p++)
         repack_panel(t, head_dim, repack, out, p, out->codes + p * bytes, &s);
-        low = s.low;
-        high = s.high;
-    }
-    return one_scale(&(scales){low, high}, &out->scale);
+    return one_scale(&s, &out->scale);
 }
 
 /* Panel `panel`, of 16 rows, of a tensor that has been checked. */
@@ -141,16 +145,10 @@ bool tern_repack_check(const tern_gguf_tensor *t, size_t rows, size_t cols,
 {
     if (t->type != TERN_GGML_TQ2_0) return false;
     const size_t row_bytes = t->bytes / rows;
-    int32_t low = INT32_MAX, high = 0;
-#pragma omp parallel for schedule(static) num_threads(tern_threads()) reduction(min    \
-                                                                                : low) \
-    reduction(max                                                                      \
-              : high)
-    for (size_t r = 0; r < rows; r++) {
-        scales s = {.low = low, .high = high};
+    scales s = {.low = INT32_MAX};
+#pragma omp parallel for schedule(static) num_threads(tern_threads()) reduction(join   \
+                                                                                : s)
+    for (size_t r = 0; r < rows; r++)
         note_scale(&s, check_tq2(t->data + r * row_bytes, cols));
-        low = s.low;
-        high = s.high;
-    }
-    return one_scale(&(scales){low, high}, scale);
+    return one_scale(&s, scale);
 }

@@ -4,22 +4,7 @@
 #include "kernels/cpu.h"
 #include "runtime/runtime.h"
 #include "runtime/session.h"
-#include "tests/runtime/toy.h"
-#include "tests/support/scratch.h"
-
-static char dir[TERN_TEST_PATH], path[TERN_TEST_PATH + 16];
-
-static void setup(void)
-{
-    cr_assert(tern_scratch_new(dir));
-    snprintf(path, sizeof path, "%s/m.gguf", dir);
-    MUST(tern_kernels_init());
-}
-
-static void teardown(void)
-{
-    tern_scratch_remove(dir);
-}
+#include "tests/runtime/toy_file.h"
 
 TestSuite(decode, .init = setup, .fini = teardown);
 

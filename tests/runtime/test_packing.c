@@ -6,24 +6,9 @@
 #include "kernels/decode_kernels.h"
 #include "runtime/model.h"
 #include "runtime/repack.h"
-#include "tests/runtime/toy.h"
-#include "tests/support/scratch.h"
+#include "tests/runtime/toy_file.h"
 
 enum { V = 67, MOST = 40 };
-
-static char dir[TERN_TEST_PATH], path[TERN_TEST_PATH + 16];
-
-static void setup(void)
-{
-    cr_assert(tern_scratch_new(dir));
-    snprintf(path, sizeof path, "%s/m.gguf", dir);
-    MUST(tern_kernels_init());
-}
-
-static void teardown(void)
-{
-    tern_scratch_remove(dir);
-}
 
 TestSuite(packing, .init = setup, .fini = teardown);
 

@@ -8,22 +8,8 @@
 #include "kernels/cpu.h"
 #include "runtime/runtime.h"
 #include "tests/runtime/oracle.h"
+#include "tests/runtime/toy_file.h"
 #include "tests/support/numeric.h"
-#include "tests/support/scratch.h"
-
-static char dir[TERN_TEST_PATH], path[TERN_TEST_PATH + 16];
-
-static void setup(void)
-{
-    cr_assert(tern_scratch_new(dir));
-    snprintf(path, sizeof path, "%s/m.gguf", dir);
-    MUST(tern_kernels_init());
-}
-
-static void teardown(void)
-{
-    tern_scratch_remove(dir);
-}
 
 TestSuite(session, .init = setup, .fini = teardown);
 
