@@ -6,7 +6,7 @@
  *                     q 1 | x |   the same             |      of each row: folded to 32
  *                                                             bits, then the next 8
  *
- *     heads        avx_q8.h and avx_codes.h have the drawings
+ *     heads        codes_product.h has the drawing
  *     blocks       32 codes, a byte each, to the words of one row in two tiles:
  *
  *                     | u0 - u3 | u4 - u7 | u8 - u11 | u12 - u15 |  twice
@@ -17,8 +17,6 @@
 #include <string.h>
 
 #include "base/half.h"
-#include "kernels/avx_codes.h"
-#include "kernels/avx_q8.h"
 #include "kernels/decode_kernels.h"
 #include "kernels/unroll.h"
 
@@ -152,18 +150,6 @@ static void few(const tern_matmul_block *b)
         few_panels(b, 3);
 }
 
-/* --- heads --- */
-
-static void q8_dots(const tern_q8_dots *d)
-{
-    avx_q8_dots(d, avx_q8_products);
-}
-
-static void codes_dots(const tern_q8_dots *d)
-{
-    avx_codes_dots(d);
-}
-
 /* --- caches of int8 --- */
 
 enum { INT8_LANES = 8, INT8_VECS = 2, INT8_TWO_WAYS = 1 };
@@ -185,14 +171,21 @@ static inline int8_words int8_repeat(const int8_t *a)
     return broadcast4(a);
 }
 
+/* Lane l: size[4l] q[4l] + .. + size[4l + 3] q[4l + 3], by pairs of 16 bits: at most
+ * 2 * 128 * 127 in size, they fit. size is unsigned. */
+static inline __m256i products(__m256i size, __m256i q)
+{
+    return _mm256_madd_epi16(_mm256_maddubs_epi16(size, q), _mm256_set1_epi16(1));
+}
+
 /* The unsigned operand is a if it may be, else |b|: pairs are at most 2 * 127 * 127 in
  * size. */
 static inline int8_words int8_dot(int8_words s, int8_words a, int8_words b,
                                   bool positive)
 {
-    const __m256i four =
-        positive ? avx_q8_products(a, b)
-                 : avx_q8_products(_mm256_abs_epi8(b), _mm256_sign_epi8(a, b));
+    const __m256i four = positive
+                             ? products(a, b)
+                             : products(_mm256_abs_epi8(b), _mm256_sign_epi8(a, b));
     s = _mm256_add_epi32(s, four);
     TERN_OPAQUE(s); /* gcc would begin all eight, and keep sums in memory */
     return s;
@@ -208,6 +201,93 @@ static inline void int8_finish(int8_words s, float e, const float *d, bool add,
 }
 
 #include "kernels/int8_product.h"
+
+/* --- heads --- */
+
+enum { CODES_GROUP = 4, CODES_ZERO = 0 };
+typedef __m256 codes_floats;
+
+static inline int8_words codes_load(const uint8_t *p)
+{
+    return _mm256_load_si256((const void *)p);
+}
+
+static inline int8_words codes_and(int8_words w, uint32_t bits)
+{
+    return _mm256_and_si256(w, _mm256_set1_epi32((int)bits));
+}
+
+static inline int8_words codes_or(int8_words a, int8_words b)
+{
+    return _mm256_or_si256(a, b);
+}
+
+static inline int8_words codes_add(int8_words a, int8_words b)
+{
+    return _mm256_add_epi32(a, b);
+}
+
+static inline int8_words codes_left(int8_words w, int n)
+{
+    return _mm256_slli_epi32(w, n);
+}
+
+static inline int8_words codes_right(int8_words w, int n)
+{
+    return _mm256_srli_epi32(w, n);
+}
+
+static inline int8_words codes_divide(int8_words w, int n)
+{
+    return _mm256_srai_epi32(w, n);
+}
+
+static inline int8_words codes_none(void)
+{
+    return _mm256_setzero_si256();
+}
+
+static inline int8_words codes_signed(int8_words w)
+{
+    return w;
+}
+
+static inline int8_words codes_dot(int8_words s, int8_words w, int8_words q, bool small)
+{
+    return small ? int8_dot(s, w, q, true) : int8_dot(s, q, w, false);
+}
+
+static inline codes_floats codes_float(int8_words w)
+{
+    return _mm256_cvtepi32_ps(w);
+}
+
+static inline codes_floats codes_halves(const uint8_t *p)
+{
+    return _mm256_cvtph_ps(_mm_load_si128((const void *)p));
+}
+
+static inline codes_floats codes_same(float x)
+{
+    return _mm256_set1_ps(x);
+}
+
+static inline codes_floats codes_times(codes_floats a, codes_floats b)
+{
+    return _mm256_mul_ps(a, b);
+}
+
+static inline codes_floats codes_fused(codes_floats a, codes_floats b, codes_floats c)
+{
+    return _mm256_fmadd_ps(a, b, c);
+}
+
+static inline void codes_put(float *p, codes_floats v)
+{
+    _mm256_storeu_ps(p, v);
+}
+
+#include "kernels/codes_product.h"
 
 /* --- blocks to panels --- */
 
@@ -470,8 +550,7 @@ static uint64_t read_all(const void *p, size_t bytes)
 void tern_decode_upgrade_avx2(tern_decode_kernels *k)
 {
     k->few = few;
-    k->q8_dots = q8_dots;
-    k->codes_dots = codes_dots;
+    k->codes_product = codes_product;
     k->int8_product = int8_product;
     k->repack_tq2 = repack_tq2;
     k->repack_tq1 = repack_tq1;

@@ -17,10 +17,11 @@
 #include "kernels/kernels.h"
 
 enum {
-    TERN_FEW_ROWS = 3,   /* rows that `few` is for: beyond, unpacking pays */
-    TERN_Q8_BLOCK = 32,  /* weights of a Q8_0 block */
-    TERN_Q8_BYTES = 34,  /* fp16 scale, then 32 x int8 */
-    TERN_TQ_BLOCK = 256, /* weights of a TQ1_0 and a TQ2_0 block */
+    TERN_FEW_ROWS = 3,    /* rows that `few` is for: beyond, unpacking pays */
+    TERN_CODES_ROWS = 16, /* rows of a panel of codes */
+    TERN_Q8_BLOCK = 32,   /* weights of a Q8_0 block */
+    TERN_Q8_BYTES = 34,   /* fp16 scale, then 32 x int8 */
+    TERN_TQ_BLOCK = 256,  /* weights of a TQ1_0 and a TQ2_0 block */
     TERN_TQ1_BYTES = 54,
     TERN_TQ2_BYTES = 66,
     TERN_Q2_BLOCK = 64, /* weights of a Q2_0 block */
@@ -39,30 +40,33 @@ typedef enum tern_codes_type {
     TERN_CODES_TYPES
 } tern_codes_type;
 
-/* Rows of activations times rows of weights in blocks of 32. Of Q8_0:
+/* 32 activations as codes with a scale: x ~= e q. `less` serves what multiplies
+ * unsigned codes, and begins a sum with it. */
+typedef struct tern_q8_block {
+    int8_t q[TERN_Q8_BLOCK]; /* in -127 .. 127 */
+    int32_t less[2];         /* -128 times the sum of the first 16, of the last 16 */
+    float e;
+} tern_q8_block;
+
+/* Rows of activations times a panel (codes.h) of 16 rows of weights in codes. Of Q8_0
+ * and Q4_0, whose weights are step * code:
  *
- *     y[i][j] = sum over blocks b of
- *                   (e[i][b] d[j][b]) * (sum_k q[i][32b + k] w[j][32b + k])
+ *     y[i][r] = sum over blocks b of
+ *                   (step[r][b] e[i][b]) * (sum_k q[i][32b + k] code[r][32b + k])
  *
- * The sums inside a block are integers, four products to each of 8 lanes (k in lane
- * k / 4); lanes become float and are multiplied and added with one fused multiply-add
- * per block, in the order of b; in the end l += l + 4, + 2, + 1.
- *
- * Of the other types, whose weights are step * (code - zero) + shift: the same, with
- * step in the place of d, which for Q6_K the first and the last 16 of a block have of
- * their own (lanes 0 to 3, and 4 to 7); and where there are shifts, Q4_K, a second
- * fused step follows the first, (e shift) * (sum_k q). */
-typedef struct tern_q8_dots {
-    tern_codes_type type; /* of w */
-    const int8_t *q;      /* (m, cols), each in -127 .. 127 */
-    const float *e;       /* (m, cols / 32) */
-    size_t m, cols;       /* cols a multiple of 32 */
-    const uint8_t *w;     /* (n, cols) in blocks, of which cols is a multiple */
-    size_t n;
-    float *y; /* (m, ldy) */
+ * The sums inside a block are integers; each becomes float and is added, from 0 on, by
+ * one fused multiply-add, in the order of b. Of Q6_K, whose steps are for 16 weights,
+ * each half of a block has a sum and a fused step of its own. Where there are shifts,
+ * Q4_K, a second fused step follows the first, (shift e) * (sum_k q). */
+typedef struct tern_codes_product {
+    tern_codes_type type;
+    const tern_q8_block *x; /* (m, blocks) */
+    size_t m, blocks;       /* blocks whole as the type wants it */
+    const uint8_t *panel;   /* 64-byte aligned */
+    size_t rows;            /* of it that exist, 1 .. 16 */
+    float *y;               /* (m, rows), ldy apart */
     size_t ldy;
-    bool near; /* w is probably in a cache; does not show in the result */
-} tern_q8_dots;
+} tern_codes_product;
 
 /* Codes times codes, for attention over keys and values of int8. The sums are exact;
  * then there is one product of scales, and one fused multiply-add:
@@ -97,8 +101,7 @@ typedef int32_t tern_repack(const uint8_t *row, size_t cols, size_t r, uint8_t *
 typedef struct tern_decode_kernels {
     /* kernels.h' matmul for 1 to TERN_FEW_ROWS rows. */
     void (*few)(const tern_matmul_block *b);
-    void (*q8_dots)(const tern_q8_dots *d);    /* type Q8_0 */
-    void (*codes_dots)(const tern_q8_dots *d); /* the others */
+    void (*codes_product)(const tern_codes_product *p);
     void (*int8_product)(const tern_int8_product *t);
     tern_repack *repack_tq2, *repack_tq1, *repack_q2;
     /* A whole panel of TQ2_0 from 16 rows of which nothing need be said any more. */

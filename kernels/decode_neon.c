@@ -1,7 +1,7 @@
 /* decode_neon.c - the runtime's kernels for the 128-bit registers of every AArch64.
  *
  * The product for few rows is neon.c's and neondot.c's, which unpack them in registers
- * already. Here are the heads (neon_q8.h has the drawing) and the
+ * already. Here are heads (codes_product.h), caches of int8 (int8_product.h), and the
  * way from the blocks of a file to panels, 16 codes at a time:
  *
  *     16 codes u, a byte each            shifted left by        ored: the word of one
@@ -21,7 +21,6 @@
 #include "kernels/decode_kernels.h"
 #include "kernels/neon_int8.h"
 #include "kernels/neon_product.h"
-#include "kernels/neon_q8.h"
 #include "kernels/unroll.h"
 
 static void few(const tern_matmul_block *b)
@@ -29,7 +28,7 @@ static void few(const tern_matmul_block *b)
     tern_kernels_active->matmul(b);
 }
 
-/* --- heads --- */
+/* --- caches of int8 --- */
 
 /* A code is at least -128, an activation no less than -127: two products fit 16 bits.
  */
@@ -39,18 +38,6 @@ static inline int32x4_t products(int8x16_t a, int8x16_t b)
     return vpaddlq_s16(vpaddq_s16(low, vmull_high_s8(a, b)));
 }
 
-static void q8_dots(const tern_q8_dots *d)
-{
-    neon_q8_dots(d, products);
-}
-
-static void codes_dots(const tern_q8_dots *d)
-{
-    neon_codes_dots(d, products);
-}
-
-/* --- caches of int8 --- */
-
 static inline int8_words int8_dot(int8_words s, int8_words a, int8_words b,
                                   bool positive)
 {
@@ -59,6 +46,16 @@ static inline int8_words int8_dot(int8_words s, int8_words a, int8_words b,
 }
 
 #include "kernels/int8_product.h"
+
+/* --- heads --- */
+
+static inline int8_words codes_dot(int8_words s, int8_words w, int8_words q, bool small)
+{
+    (void)small;
+    return int8_dot(s, w, q, false);
+}
+
+#include "kernels/codes_product.h"
 
 /* --- blocks to panels --- */
 
@@ -244,8 +241,7 @@ static uint64_t read_all(const void *p, size_t bytes)
 void tern_decode_upgrade_neon(tern_decode_kernels *k)
 {
     k->few = few;
-    k->q8_dots = q8_dots;
-    k->codes_dots = codes_dots;
+    k->codes_product = codes_product;
     k->int8_product = int8_product;
     k->repack_tq2 = repack_tq2;
     k->repack_tq1 = repack_tq1;

@@ -1,32 +1,16 @@
 /* decode_neondot.c - the runtime's kernels with sdot: an instruction for the 16
- * products of a register of the 8-bit head (neon_q8.h), where decode_neon.c needs four.
+ * products of a register of codes (codes_product.h), where decode_neon.c needs four.
  * What does not multiply is decode_neon.c's. */
 #include <arm_neon.h>
 
 #include "kernels/decode_kernels.h"
 #include "kernels/neon_int8.h"
-#include "kernels/neon_q8.h"
 #include "kernels/unroll.h"
 
 /* neondot.c unpacks few rows in registers already. */
 static void few(const tern_matmul_block *b)
 {
     tern_kernels_active->matmul(b);
-}
-
-static inline int32x4_t products(int8x16_t a, int8x16_t b)
-{
-    return vdotq_s32(vdupq_n_s32(0), a, b);
-}
-
-static void q8_dots(const tern_q8_dots *d)
-{
-    neon_q8_dots(d, products);
-}
-
-static void codes_dots(const tern_q8_dots *d)
-{
-    neon_codes_dots(d, products);
 }
 
 /* --- caches of int8 --- */
@@ -39,6 +23,16 @@ static inline int8_words int8_dot(int8_words s, int8_words a, int8_words b,
 }
 
 #include "kernels/int8_product.h"
+
+/* --- heads --- */
+
+static inline int8_words codes_dot(int8_words s, int8_words w, int8_words q, bool small)
+{
+    (void)small;
+    return int8_dot(s, w, q, false);
+}
+
+#include "kernels/codes_product.h"
 
 /* --- the limit --- */
 
@@ -64,8 +58,7 @@ static size_t spin(size_t steps, int32_t *sum)
 void tern_decode_upgrade_neondot(tern_decode_kernels *k)
 {
     k->few = few;
-    k->q8_dots = q8_dots;
-    k->codes_dots = codes_dots;
+    k->codes_product = codes_product;
     k->int8_product = int8_product;
     k->spin = spin;
 }

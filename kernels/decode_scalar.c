@@ -20,78 +20,51 @@ static uint16_t read_u16(const uint8_t *p)
     return (uint16_t)(p[0] | p[1] << 8);
 }
 
-static float sum_of(float lane[8])
+/* Halves [first, end) of block b: one fused step. */
+static float codes_step(const tern_codes *w, size_t b, size_t first, size_t end,
+                        const tern_q8_block *x, float y)
 {
-    for (size_t half = 4; half > 0; half /= 2)
-        for (size_t l = 0; l < half; l++) lane[l] += lane[l + half];
-    return lane[0];
+    int32_t sum = 0;
+    for (size_t k = 16 * first; k < 16 * end; k++)
+        sum += w->code[TERN_Q8_BLOCK * b + k] * x->q[k];
+    return fmaf((float)sum, w->step[2 * b + first] * x->e, y);
 }
 
-static float q8_dot(const int8_t *q, const float *e, const uint8_t *w, size_t blocks)
+/* A block of the file. */
+static float codes_block(tern_codes_type type, const tern_codes *w,
+                         const tern_q8_block *x, float y)
 {
-    float lane[8] = {0};
-    for (size_t b = 0; b < blocks; b++, q += TERN_Q8_BLOCK, w += TERN_Q8_BYTES) {
-        const float scale = tern_codes_half(w) * e[b];
-        const int8_t *v = (const int8_t *)w + 2;
-        for (size_t l = 0; l < 8; l++) {
-            int32_t sum = 0;
-            for (size_t k = 4 * l; k < 4 * l + 4; k++) sum += v[k] * q[k];
-            lane[l] = fmaf((float)sum, scale, lane[l]);
+    for (size_t b = 0; b < tern_codes_shape_of(type).blocks; b++, x++) {
+        if (type == TERN_CODES_Q6_K) {
+            y = codes_step(w, b, 0, 1, x, y);
+            y = codes_step(w, b, 1, 2, x, y);
+            continue;
+        }
+        y = codes_step(w, b, 0, 2, x, y);
+        if (type != TERN_CODES_Q4_K) continue;
+        int32_t sum = 0;
+        for (size_t k = 0; k < TERN_Q8_BLOCK; k++) sum += x->q[k];
+        y = fmaf((float)sum, w->shift[b] * x->e, y);
+    }
+    return y;
+}
+
+static void codes_product(const tern_codes_product *p)
+{
+    const size_t step = tern_codes_shape_of(p->type).blocks;
+    for (size_t r = 0; r < p->rows; r++) {
+        for (size_t i = 0; i < p->m; i++) p->y[i * p->ldy + r] = 0.0f;
+        for (size_t b = 0; b < p->blocks; b += step) {
+            uint8_t block[TERN_Q6_K_BYTES];
+            tern_codes w;
+            tern_codes_from_panel(p->type, p->panel, p->blocks, b / step, r, block);
+            tern_unpack_codes(p->type, block, &w);
+            for (size_t i = 0; i < p->m; i++) {
+                float *y = p->y + i * p->ldy + r;
+                *y = codes_block(p->type, &w, p->x + i * p->blocks + b, *y);
+            }
         }
     }
-    return sum_of(lane);
-}
-
-static void q8_dots(const tern_q8_dots *d)
-{
-    const size_t blocks = d->cols / TERN_Q8_BLOCK;
-    for (size_t j = 0; j < d->n; j++)
-        for (size_t i = 0; i < d->m; i++)
-            d->y[i * d->ldy + j] = q8_dot(d->q + i * d->cols, d->e + i * blocks,
-                                          d->w + j * blocks * TERN_Q8_BYTES, blocks);
-}
-
-/* One step, or two, of all lanes: block b of what is unpacked. */
-static void codes_block(const tern_codes *w, size_t b, bool shifted, const int8_t *q,
-                        float e, float lane[8])
-{
-    const int8_t *code = w->code + b * TERN_Q8_BLOCK;
-    for (size_t l = 0; l < 8; l++) {
-        int32_t sum = 0, all = 0;
-        for (size_t k = 4 * l; k < 4 * l + 4; k++) {
-            sum += code[k] * q[k];
-            all += q[k];
-        }
-        lane[l] = fmaf((float)sum, w->step[2 * b + l / 4] * e, lane[l]);
-        if (shifted) lane[l] = fmaf((float)all, w->shift[b] * e, lane[l]);
-    }
-}
-
-static float codes_dot(tern_codes_type type, const int8_t *q, const float *e,
-                       const uint8_t *w, size_t blocks)
-{
-    float lane[8] = {0};
-    tern_codes codes;
-    for (size_t b = 0; b < blocks; b++, q += TERN_Q8_BLOCK) {
-        const size_t at = b % TERN_CODES_BLOCKS, left = blocks - b;
-        if (at == 0)
-            tern_unpack_codes(type, w + tern_codes_bytes(type, b),
-                              left < TERN_CODES_BLOCKS ? left : TERN_CODES_BLOCKS,
-                              &codes);
-        codes_block(&codes, at, type == TERN_CODES_Q4_K, q, e[b], lane);
-    }
-    return sum_of(lane);
-}
-
-static void codes_dots(const tern_q8_dots *d)
-{
-    const tern_codes_type type = d->type;
-    const size_t blocks = d->cols / TERN_Q8_BLOCK;
-    const size_t bytes = tern_codes_bytes(type, blocks);
-    for (size_t j = 0; j < d->n; j++)
-        for (size_t i = 0; i < d->m; i++)
-            d->y[i * d->ldy + j] = codes_dot(
-                type, d->q + i * d->cols, d->e + i * blocks, d->w + j * bytes, blocks);
 }
 
 /* --- caches of int8 --- */
@@ -228,8 +201,7 @@ static uint64_t read_all(const void *p, size_t bytes)
 
 const tern_decode_kernels tern_decode_scalar = {
     .few = few,
-    .q8_dots = q8_dots,
-    .codes_dots = codes_dots,
+    .codes_product = codes_product,
     .int8_product = int8_product,
     .repack_tq2 = repack_tq2,
     .repack_tq1 = repack_tq1,

@@ -1,74 +1,69 @@
-/* head_q8.c - see head_q8.h.
- *
- *      x                    w, in the file's blocks      y
- *     +-----------+        +--------------+             +---------+--
- *     | 32 rows   |   x    | 64 rows      |       =     | 32 x 64 |
- *     |-----------|        |--------------| next        |---------|
- *     | 32 rows   |          ..                         |         |
- *
- * 64 rows of w, which are read from memory once, stay in the second-level cache while
- * all rows of x meet them, 32 at a time in the first. */
+/* head_q8.c - see head_q8.h. All rows of x meet a panel, which is read from memory
+ * once, while a cache has it. */
 #include "kernels/head_q8.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "kernels/codes.h"
-#include "kernels/parts.h"
 
-enum {
-    X_ROWS = 32, /* rows of activations that meet a block of weights in cache */
-    W_ROWS = 64,
-    NEAR_BYTES = 4 << 20, /* of a thread, that a cache may hold until the next token */
-    SERIAL = 1 << 16      /* multiplications: below this one thread does it */
-};
+/* -128 times their sum. */
+static int32_t less_for(const int8_t q[16])
+{
+    int32_t sum = 0;
+    for (size_t k = 0; k < 16; k++) sum += q[k];
+    return -128 * sum;
+}
 
 void tern_q8_quantize_row(const float *x, size_t r, tern_q8_rows *out)
 {
     const size_t blocks = out->cols / TERN_Q8_BLOCK;
-    int8_t *q = out->codes + r * out->cols;
-    float *e = out->scale + r * blocks;
+    tern_q8_block *b = out->blocks + r * blocks;
     assert(out->cols % TERN_Q8_BLOCK == 0);
-    for (size_t b = 0; b < blocks; b++, x += TERN_Q8_BLOCK, q += TERN_Q8_BLOCK)
-        e[b] = tern_quantize_codes(x, TERN_Q8_BLOCK, q, NULL);
+    for (const tern_q8_block *end = b + blocks; b < end; b++, x += TERN_Q8_BLOCK) {
+        b->e = tern_quantize_codes(x, TERN_Q8_BLOCK, b->q, NULL);
+        b->less[0] = less_for(b->q);
+        b->less[1] = less_for(b->q + 16);
+    }
 }
 
-void tern_q8_matmul_part(const tern_q8_rows *x, tern_codes_type type, const uint8_t *w,
-                         float *y, size_t ldy, size_t first, size_t end, bool near)
+size_t tern_codes_panel_bytes(tern_codes_type type, size_t cols)
 {
-    const size_t blocks = x->cols / TERN_Q8_BLOCK,
-                 bytes = tern_codes_bytes(type, blocks);
-    const tern_decode_kernels *k = tern_decode_active;
-    void (*dots)(const tern_q8_dots *) =
-        type == TERN_CODES_Q8_0 ? k->q8_dots : k->codes_dots;
-    for (size_t j = first; j < end; j += W_ROWS)
-        for (size_t i = 0; i < x->rows; i += X_ROWS)
-            dots(&(tern_q8_dots){
-                .type = type,
-                .q = x->codes + i * x->cols,
-                .e = x->scale + i * blocks,
-                .m = x->rows - i < X_ROWS ? x->rows - i : X_ROWS,
-                .cols = x->cols,
-                .w = w + j * bytes,
-                .n = end - j < W_ROWS ? end - j : W_ROWS,
-                .y = y + i * ldy + j,
-                .ldy = ldy,
-                .near = near,
-            });
+    const tern_codes_shape s = tern_codes_shape_of(type);
+    const size_t blocks = cols / TERN_Q8_BLOCK / s.blocks;
+    const size_t bytes = TERN_CODES_ROWS * blocks * s.bytes;
+    return (bytes + TERN_CODES_WORD - 1) / TERN_CODES_WORD * TERN_CODES_WORD;
 }
 
-bool tern_q8_is_near(size_t n, size_t cols)
+void tern_codes_pack(tern_codes_type type, const uint8_t *rows_of_file, size_t rows,
+                     size_t cols, uint8_t *panel)
 {
-    return n * (cols / TERN_Q8_BLOCK) * TERN_Q8_BYTES <= NEAR_BYTES;
+    const tern_codes_shape s = tern_codes_shape_of(type);
+    const size_t blocks = cols / TERN_Q8_BLOCK, count = blocks / s.blocks;
+    assert(rows > 0 && rows <= TERN_CODES_ROWS && blocks % s.blocks == 0);
+    if (rows < TERN_CODES_ROWS) memset(panel, 0, tern_codes_panel_bytes(type, cols));
+    for (size_t b = 0; b < count; b++)
+        for (size_t r = 0; r < rows; r++)
+            tern_codes_to_panel(type, rows_of_file + (r * count + b) * s.bytes, blocks,
+                                b, r, panel);
 }
 
-void tern_q8_matmul(const tern_q8_rows *x, tern_codes_type type, const uint8_t *w,
-                    size_t n, float *y, size_t ldy)
+void tern_codes_matmul_panels(const tern_q8_rows *x, tern_codes_type type,
+                              const uint8_t *panels, size_t n, float *y, size_t ldy,
+                              size_t first, size_t end)
 {
-    const int threads = x->rows * n * x->cols > SERIAL ? tern_threads() : 1;
-#pragma omp parallel for schedule(static) num_threads(threads)
-    for (int t = 0; t < threads; t++)
-        tern_q8_matmul_part(x, type, w, y, ldy,
-                            tern_part_start(n, W_ROWS, (size_t)t, (size_t)threads),
-                            tern_part_start(n, W_ROWS, (size_t)t + 1, (size_t)threads),
-                            tern_q8_is_near(n / (size_t)threads, x->cols));
+    const size_t bytes = tern_codes_panel_bytes(type, x->cols);
+    for (size_t p = first; p < end; p++, panels += bytes) {
+        const size_t row = p * TERN_CODES_ROWS, left = n - row;
+        tern_decode_active->codes_product(&(tern_codes_product){
+            .type = type,
+            .x = x->blocks,
+            .m = x->rows,
+            .blocks = x->cols / TERN_Q8_BLOCK,
+            .panel = panels,
+            .rows = left < TERN_CODES_ROWS ? left : TERN_CODES_ROWS,
+            .y = y + row,
+            .ldy = ldy,
+        });
+    }
 }

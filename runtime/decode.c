@@ -34,7 +34,7 @@ enum {
     TEAM_BYTES = 1 << 25, /* from here on a team is always faster */
     TRIAL = 8,            /* calls of each kind, ... */
     TRIAL_EVERY = 2048,   /* ... every so many */
-    HEAD_UNIT = 64        /* logits that are dealt together */
+    HEAD_UNIT = 4         /* panels of logits that are dealt together */
 };
 
 /* What every member knows. */
@@ -227,11 +227,9 @@ static head_rows head_input(const decoding *d, const tern_team *t)
     const tern_session *s = d->home;
     const size_t C = (size_t)d->spec->width, n = (size_t)(d->n - d->first);
     const size_t own = n == 1 ? t->index : 0;
-    head_rows in = {.x = s->x + own * C,
-                    .codes = {.rows = n,
-                              .cols = C,
-                              .codes = s->head_codes + own * C,
-                              .scale = s->head_scale + own * (C / 32)}};
+    head_rows in = {
+        .x = s->x + own * C,
+        .codes = {.rows = n, .cols = C, .blocks = s->head + own * (C / 32)}};
     const tern_part rows = n == 1 ? (tern_part){0, 1} : tern_team_share(t, n);
     for (size_t r = rows.first; r < rows.end; r++) {
         const float *h = s->h + ((size_t)d->first + r) * C;
@@ -243,23 +241,23 @@ static head_rows head_input(const decoding *d, const tern_team *t)
     return in;
 }
 
-/* Logits `own` of the rows that are wanted. */
-static void head_part(const decoding *d, const head_rows *in, bool near, tern_part own)
+/* Panels `own` of the logits of the rows that are wanted. */
+static void head_part(const decoding *d, const head_rows *in, tern_part own)
 {
     const tern_matrix *w = d->home->model->head;
-    const size_t n = in->codes.rows;
+    const size_t n = in->codes.rows, first = own.first * TERN_CODES_ROWS;
+    const size_t end = min_size(own.end * TERN_CODES_ROWS, w->rows);
     switch (w->form) {
     case TERN_MATRIX_CODES:
-        tern_q8_matmul_part(&in->codes, w->codes, w->data, d->logits, w->rows,
-                            own.first, own.end, near);
+        tern_matrix_head_panels(w, &in->codes, d->logits, own.first, own.end);
         break;
     case TERN_MATRIX_F16:
-        tern_dot_matmul_half_part(in->x, n, w->cols, w->data, d->logits, w->rows,
-                                  own.first, own.end);
+        tern_dot_matmul_half_part(in->x, n, w->cols, w->data, d->logits, w->rows, first,
+                                  end);
         break;
     default:
-        tern_dot_matmul_part(in->x, n, w->cols, w->data, d->logits, w->rows, own.first,
-                             own.end);
+        tern_dot_matmul_part(in->x, n, w->cols, w->data, d->logits, w->rows, first,
+                             end);
         break;
     }
 }
@@ -269,14 +267,14 @@ static void head(const decoding *d, const tern_team *t)
     const tern_matrix *w = d->home->model->head;
     if (d->n == d->first) return;
     const head_rows in = head_input(d, t);
-    const bool near = tern_q8_is_near(w->rows / t->count, w->cols);
-    /* In units that the kernels like: whole blocks of their loops. */
-    tern_deal deal = tern_team_deal(t, 0, (w->rows + HEAD_UNIT - 1) / HEAD_UNIT,
-                                    HEAD_UNIT * w->cols);
+    const size_t panels = (w->rows + TERN_CODES_ROWS - 1) / TERN_CODES_ROWS;
+    /* In units that the float kernels like: whole blocks of their loops. */
+    tern_deal deal = tern_team_deal(t, 0, (panels + HEAD_UNIT - 1) / HEAD_UNIT,
+                                    HEAD_UNIT * tern_matrix_bytes(w) / panels);
     for (tern_part part; tern_deal_next(&deal, &part);)
-        head_part(d, &in, near,
+        head_part(d, &in,
                   (tern_part){part.first * HEAD_UNIT,
-                              min_size(part.end * HEAD_UNIT, w->rows)});
+                              min_size(part.end * HEAD_UNIT, panels)});
 }
 
 /* --- the whole --- */

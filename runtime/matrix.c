@@ -10,7 +10,9 @@
 #include "base/arena.h"
 #include "base/half.h"
 #include "formats/blocks.h"
+#include "kernels/codes.h"
 #include "kernels/cpu.h"
+#include "kernels/parts.h"
 #include "kernels/rows.h"
 #include "kernels/team.h"
 #include "runtime/repack.h"
@@ -181,8 +183,9 @@ static tern_status unpack_slowly(unpacking *u, size_t head_dim, tern_matrix *w)
     return s;
 }
 
-/* Panels of a matrix that waits are made on the stack, some at a time. */
-enum { WAITING_BYTES = 1 << 15 };
+/* Panels of a matrix that waits are made on the stack, some at a time. Those of a head
+ * are wider; and of a head that is packed this much is read from the file at a time. */
+enum { WAITING_BYTES = 1 << 15, HEAD_BYTES = 1 << 16, HEAD_SLICE = 1 << 22 };
 
 static size_t panel_bytes(const tern_matrix *w)
 {
@@ -305,6 +308,18 @@ tern_status tern_matrix_load_float(const char *path, const tern_gguf_tensor *t,
     return TERN_OK;
 }
 
+static size_t head_panels(const tern_matrix *w)
+{
+    return (w->rows + TERN_CODES_ROWS - 1) / TERN_CODES_ROWS;
+}
+
+size_t tern_matrix_head_bytes(const tern_gguf_tensor *t)
+{
+    tern_matrix w = {.rows = (size_t)t->dims[1], .cols = (size_t)t->dims[0]};
+    if (!find_codes(t->type, &w.codes)) return 0;
+    return head_panels(&w) * tern_codes_panel_bytes(w.codes, w.cols);
+}
+
 tern_status tern_matrix_load_linear(const char *path, const tern_gguf_tensor *t,
                                     size_t head_dim, tern_claim claim,
                                     tern_arena *panels, tern_matrix *out)
@@ -333,15 +348,66 @@ size_t tern_matrix_bytes(const tern_matrix *w)
 
 /* --- using a matrix of codes --- */
 
-void tern_matrix_pack(tern_matrix *w)
+/* Panels [first, end) of a head, from its rows in the file. */
+static void make_head_panels(const tern_matrix *w, size_t first, size_t end,
+                             uint8_t *out)
 {
-    if (atomic_load_explicit(&w->packed, memory_order_relaxed)) return;
+    const size_t row_bytes = w->blocks->bytes / w->rows;
+    const size_t bytes = tern_codes_panel_bytes(w->codes, w->cols);
+    for (size_t p = first; p < end; p++, out += bytes) {
+        const size_t row = p * TERN_CODES_ROWS, left = w->rows - row;
+        tern_codes_pack(w->codes, w->blocks->data + row * row_bytes,
+                        left < TERN_CODES_ROWS ? left : TERN_CODES_ROWS, w->cols, out);
+    }
+}
+
+static void pack_ternary(tern_matrix *w, const tern_gguf *file)
+{
     const size_t panels = tern_ternary_panels(&w->ternary), bytes = panel_bytes(w);
 #pragma omp parallel for num_threads(tern_threads()) schedule(static)
     for (size_t p = 0; p < panels; p++)
         tern_repack_panels(w->blocks, w->head_dim, &w->ternary, p, p + 1,
                            w->ternary.codes + p * bytes);
+    tern_gguf_release_tensor(file, w->blocks);
+}
+
+static void pack_head(tern_matrix *w, const tern_gguf *file)
+{
+    const size_t panels = head_panels(w),
+                 bytes = tern_codes_panel_bytes(w->codes, w->cols),
+                 slice = HEAD_SLICE / bytes + 1;
+    for (size_t first = 0; first < panels; first += slice) {
+        const size_t end = panels - first < slice ? panels : first + slice;
+#pragma omp parallel for num_threads(tern_threads()) schedule(static)
+        for (size_t p = first; p < end; p++)
+            make_head_panels(w, p, p + 1, w->panels + p * bytes);
+        tern_gguf_release_tensor(file, w->blocks);
+    }
+}
+
+void tern_matrix_pack(tern_matrix *w, const tern_gguf *file)
+{
+    if (atomic_load_explicit(&w->packed, memory_order_relaxed)) return;
+    if (w->form == TERN_MATRIX_CODES)
+        pack_head(w, file);
+    else
+        pack_ternary(w, file);
     atomic_store_explicit(&w->packed, true, memory_order_release);
+}
+
+tern_status tern_matrix_load_head(const char *path, const tern_gguf *file,
+                                  const tern_gguf_tensor *t, tern_arena *panels,
+                                  tern_matrix *out)
+{
+    TERN_TRY(tern_matrix_load_float(path, t, 0, out));
+    if (out->form != TERN_MATRIX_CODES) return TERN_OK;
+    out->panels = tern_arena_alloc(panels, tern_matrix_head_bytes(t));
+    if (!out->panels) return out_of_memory(path, t);
+    out->blocks = t;
+    if (tern_codes_panel_bytes(out->codes, out->cols) <= HEAD_BYTES) return TERN_OK;
+    tern_matrix_pack(out, file);
+    out->blocks = NULL;
+    return TERN_OK;
 }
 
 static bool packed(const tern_matrix *w)
@@ -396,6 +462,39 @@ void tern_matrix_matmul(const tern_matrix *w, const tern_qrows *x, const float *
                            panels - p < most ? panels : p + most);
 }
 
+/* --- using a head in codes --- */
+
+void tern_matrix_head_panels(const tern_matrix *w, const tern_q8_rows *x, float *y,
+                             size_t first, size_t end)
+{
+    _Alignas(TERN_ALIGN) uint8_t made[HEAD_BYTES];
+    const size_t bytes = tern_codes_panel_bytes(w->codes, w->cols);
+    if (packed(w)) {
+        tern_codes_matmul_panels(x, w->codes, w->panels + first * bytes, w->rows, y,
+                                 w->rows, first, end);
+        return;
+    }
+    const size_t most = HEAD_BYTES / bytes;
+    for (size_t p = first; p < end; p += most) {
+        const size_t to = end - p < most ? end : p + most;
+        make_head_panels(w, p, to, made);
+        tern_codes_matmul_panels(x, w->codes, made, w->rows, y, w->rows, p, to);
+    }
+}
+
+void tern_matrix_head(const tern_matrix *w, const tern_q8_rows *x, float *y)
+{
+    enum { SERIAL_PRODUCTS = 1 << 16 }; /* below this one thread does it */
+    const size_t panels = head_panels(w);
+    const int threads =
+        x->rows * w->rows * w->cols > SERIAL_PRODUCTS ? tern_threads() : 1;
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (int t = 0; t < threads; t++)
+        tern_matrix_head_panels(
+            w, x, y, tern_part_start(panels, 1, (size_t)t, (size_t)threads),
+            tern_part_start(panels, 1, (size_t)t + 1, (size_t)threads));
+}
+
 /* --- using a matrix as floats --- */
 
 /* Whether the products read the rows where they are. */
@@ -433,10 +532,29 @@ static void ternary_row(const tern_matrix *w, size_t r, float *y)
     for (size_t i = 0; i < w->cols; i++) y[i] = w->ternary.scale * (float)codes[i];
 }
 
+/* From the panels, so that the file's memory is not wanted again. */
+static void head_row(const tern_matrix *w, size_t r, float *y)
+{
+    const tern_codes_shape s = tern_codes_shape_of(w->codes);
+    const uint8_t *panel =
+        w->panels + r / TERN_CODES_ROWS * tern_codes_panel_bytes(w->codes, w->cols);
+    const size_t weights = s.blocks * TERN_Q8_BLOCK;
+    uint8_t block[TERN_Q6_K_BYTES];
+    for (size_t b = 0; b < w->cols / weights; b++) {
+        tern_codes_from_panel(w->codes, panel, w->cols / TERN_Q8_BLOCK, b,
+                              r % TERN_CODES_ROWS, block);
+        tern_decode_floats(w->type, block, weights, y + b * weights);
+    }
+}
+
 void tern_matrix_row(const tern_matrix *w, size_t r, float *y)
 {
     if (w->form == TERN_MATRIX_TERNARY) {
         ternary_row(w, r, y);
+        return;
+    }
+    if (w->panels && packed(w)) {
+        head_row(w, r, y);
         return;
     }
     const uint8_t *in = w->data;

@@ -6,8 +6,9 @@
  *     F16, BF16, F32 that   the same: codes and scale are recovered
  *       hold gamma * t        exactly, or the file is refused
  *     F16, F32              as they are, inside the mapped file         2, 4
- *     Q8_0, Q6_K, Q4_K,     as they are; a head meets codes of 8 bits,  0.56 to 1.06
- *       Q4_0                  any other matrix becomes float when used
+ *     Q8_0, Q6_K, Q4_K,     a head: panels of the same bytes, which     0.56 to 1.06
+ *       Q4_0                  meet codes of 8 bits (kernels/head_q8.h);
+ *                             any other: as they are, float when used
  *     TQ1_0, TQ2_0 and      as they are; rows become float when used    0.28 or less
  *       Q2_0 of many scales
  *     BF16                  float                                       4
@@ -15,8 +16,8 @@
  * To make panels takes far longer than to multiply once, above all where the system has
  * to find the memory. So a matrix in TQ2_0 *waits*: it has been checked, its panels
  * have addresses and nothing in them. Until tern_matrix_pack() has filled them, a
- * product makes those it needs as it goes, 32 KiB at a time on the stack, from the rows
- * in the mapped file. Both ways give the same bits.
+ * product makes those it needs as it goes, some KiB at a time on the stack, from the
+ * rows in the mapped file. So does a head in codes. Both ways give the same bits.
  */
 #ifndef TERN_RUNTIME_MATRIX_H
 #define TERN_RUNTIME_MATRIX_H
@@ -28,7 +29,7 @@
 #include "base/arena.h"
 #include "base/status.h"
 #include "formats/gguf.h"
-#include "kernels/decode_kernels.h"
+#include "kernels/head_q8.h"
 #include "kernels/ternary.h"
 
 typedef enum tern_matrix_form {
@@ -50,13 +51,14 @@ typedef struct tern_matrix {
     tern_matrix_form form;
     size_t rows, cols;
     tern_ternary ternary; /* form TERNARY */
-    /* Form TERNARY that waits, or has: its rows in the file, see
-     * tern_matrix_load_linear; else NULL. */
+    /* What waits, or has: its rows in the file, see tern_matrix_load_linear and
+     * tern_matrix_load_head; else NULL. */
     const tern_gguf_tensor *blocks;
     size_t head_dim;
-    atomic_bool packed;    /* ternary.codes are filled */
+    atomic_bool packed;    /* ternary.codes, or panels, are filled */
     tern_codes_type codes; /* form CODES */
-    const void *data;      /* the others: (rows, cols) row-major */
+    uint8_t *panels;       /* of a head in that form */
+    const void *data;      /* all but TERNARY: (rows, cols) row-major */
     uint32_t type;         /* of data, a tern_ggml_type */
     void *owned;           /* heap behind data; NULL if it lies in the map */
     size_t owned_bytes;
@@ -74,19 +76,30 @@ tern_status tern_matrix_load_linear(const char *path, const tern_gguf_tensor *t,
 /* The same for embedding and head, which are never ternary. */
 tern_status tern_matrix_load_float(const char *path, const tern_gguf_tensor *t,
                                    size_t head_dim, tern_matrix *out);
+/* A head of that file: the same, and one in codes gets panels, for which the arena
+ * should have tern_matrix_head_bytes() left. */
+tern_status tern_matrix_load_head(const char *path, const tern_gguf *file,
+                                  const tern_gguf_tensor *t, tern_arena *panels,
+                                  tern_matrix *out);
+size_t tern_matrix_head_bytes(const tern_gguf_tensor *t);
 void tern_matrix_free(tern_matrix *w);
 
-/* --- in codes: form TERNARY --- */
+/* --- in codes: form TERNARY, or CODES of a head --- */
 
 /* Fill the panels of a matrix that waits (blocks is not NULL). Others may multiply by
- * it meanwhile. Parallel.
- */
-void tern_matrix_pack(tern_matrix *w);
+ * it meanwhile. The file's memory is given back as it has been read. Parallel. */
+void tern_matrix_pack(tern_matrix *w, const tern_gguf *file);
 /* y = x W^T (+ add), as tern_ternary_matmul_panels() and tern_ternary_matmul(). */
 void tern_matrix_panels(const tern_matrix *w, const tern_qrows *x, const float *add,
                         float *y, size_t ldy, size_t first, size_t end);
 void tern_matrix_matmul(const tern_matrix *w, const tern_qrows *x, const float *add,
                         float *y);
+
+/* Logits: y (rows of x, rows of w) = x W^T, w in form CODES and a head; columns of
+ * panels [first, end) of it, or all of them, parallel. */
+void tern_matrix_head_panels(const tern_matrix *w, const tern_q8_rows *x, float *y,
+                             size_t first, size_t end);
+void tern_matrix_head(const tern_matrix *w, const tern_q8_rows *x, float *y);
 
 /* Bytes that a product reads of it. */
 size_t tern_matrix_bytes(const tern_matrix *w);

@@ -139,14 +139,12 @@ static tern_status take_ends(loader *l)
     const tern_spec *s = &m->spec;
     const tern_gguf_tensor *t;
     TERN_TRY(take_shaped(l, -1, "token_embd", s->vocab, s->width, &t));
-    TERN_TRY(tern_matrix_load_float(l->path, t, 0, &m->embed));
     TERN_TRY(take_gain(l, -1, "output_norm", s->width, &m->norm));
-    m->head = &m->embed;
-    if (s->tied) return TERN_OK;
+    m->head = s->tied ? &m->embed : &m->own_head;
+    if (s->tied) return tern_matrix_load_head(l->path, l->gguf, t, m->panels, m->head);
+    TERN_TRY(tern_matrix_load_float(l->path, t, 0, &m->embed));
     TERN_TRY(take_shaped(l, -1, "output", s->vocab, s->width, &t));
-    TERN_TRY(tern_matrix_load_float(l->path, t, 0, &m->own_head));
-    m->head = &m->own_head;
-    return TERN_OK;
+    return tern_matrix_load_head(l->path, l->gguf, t, m->panels, m->head);
 }
 
 static tern_status refuse_others(const loader *l)
@@ -170,7 +168,7 @@ static size_t gain_count(const tern_spec *s)
     return (size_t)(s->layers * (2 * s->width + sub) + s->width);
 }
 
-/* Bytes of all panels: they are reserved at once, so that they share huge pages. */
+/* Bytes of the panels of all layers. */
 static size_t panel_bytes(const tern_spec *s)
 {
     const size_t C = (size_t)s->width, F = (size_t)s->ffn;
@@ -180,6 +178,13 @@ static size_t panel_bytes(const tern_spec *s)
            (tern_ternary_bytes(Q, C) + 2 * tern_ternary_bytes(KV, C) +
             tern_ternary_bytes(C, Q) + 2 * tern_ternary_bytes(F, C) +
             tern_ternary_bytes(C, F));
+}
+
+static size_t head_bytes(const tern_gguf *g)
+{
+    const tern_gguf_tensor *head = tern_gguf_find_tensor(g, "output.weight");
+    if (!head) head = tern_gguf_find_tensor(g, "token_embd.weight");
+    return head ? tern_matrix_head_bytes(head) : 0;
 }
 
 static tern_packing *new_packing(void)
@@ -209,10 +214,11 @@ static tern_status allocate(loader *l)
                          "%s: the file is too small for %" PRId64
                          " blocks of width %" PRId64,
                          l->path, m->spec.layers, m->spec.width);
-    /* No more than the file can fill: 1.69 bits a weight become 2, and small matrices
-     * have unused rows. */
+    /* All panels at once, so that they share huge pages; no more than the file can
+     * fill: 1.69 bits a weight become 2, and small matrices have unused rows. */
     const size_t panels = panel_bytes(&m->spec), file = tern_gguf_bytes(l->gguf);
-    m->panels = tern_arena_new(panels < 2 * file ? panels : 2 * file);
+    m->panels =
+        tern_arena_new((panels < 2 * file ? panels : 2 * file) + head_bytes(l->gguf));
     m->gains = tern_calloc(m->gains_bytes, 1);
     m->layers = calloc((size_t)m->spec.layers, sizeof *m->layers);
     m->packing = new_packing();
@@ -249,7 +255,7 @@ static bool any_waits(const tern_runtime *m)
     for (int64_t i = 0; i < m->spec.layers; i++)
         for (size_t j = 0; (w = matrices(&m->layers[i], j)); j++)
             if (w->blocks) return true;
-    return false;
+    return m->head->blocks != NULL;
 }
 
 /* The lock is held. There is never more in memory than the file: embedding and head,
@@ -264,11 +270,9 @@ static void pack(const tern_runtime *m)
     }
     tern_matrix *w;
     for (int64_t i = 0; i < m->spec.layers; i++)
-        for (size_t j = 0; (w = matrices(&m->layers[i], j)); j++) {
-            if (!w->blocks) continue;
-            tern_matrix_pack(w);
-            tern_gguf_release_tensor(m->gguf, w->blocks);
-        }
+        for (size_t j = 0; (w = matrices(&m->layers[i], j)); j++)
+            if (w->blocks) tern_matrix_pack(w, m->gguf);
+    if (m->head->blocks) tern_matrix_pack(m->head, m->gguf);
     tern_gguf_release(m->gguf);
     atomic_store_explicit(&m->packing->done, true, memory_order_release);
 }

@@ -62,12 +62,12 @@ struct tern_runtime {
     tern_tokenizer *tokenizer; /* NULL until it is read */
     tern_spec spec;
     tern_layer *layers;
-    tern_arena *panels; /* codes of ternary matrices */
+    tern_arena *panels; /* codes of ternary matrices, and of the head */
     tern_packing *packing;
     const float *norm; /* (C), before the head */
     tern_matrix embed; /* (V, C) */
     tern_matrix own_head;
-    const tern_matrix *head;       /* &own_head, or &embed if tied */
+    tern_matrix *head;             /* &own_head, or &embed if tied */
     bool some_ternary, some_float; /* of the linear layers, by their form */
     float *gains;                  /* all the norms above, one after the other */
     size_t gains_bytes;

@@ -100,8 +100,7 @@ static size_t lay_out(tern_session *s, char *base)
     s->codes = place(base, &used, n * stride, 1);
     s->scale = place(base, &used, n, f);
     s->sum = place(base, &used, n, sizeof *s->sum);
-    s->head_codes = place(base, &used, n * m->width, 1);
-    s->head_scale = place(base, &used, n * (m->width / 32 + 1), f);
+    s->head = place(base, &used, n * (m->width / 32 + 1), sizeof *s->head);
     return used;
 }
 
@@ -338,12 +337,10 @@ static void compute_logits(const tern_session *s, int64_t first, int64_t n, floa
         tern_matrix_multiply(m->head, x, rows, s->unpacked, out, m->head->rows);
         return;
     }
-    tern_q8_rows x = {
-        .rows = rows, .cols = C, .codes = s->head_codes, .scale = s->head_scale};
+    tern_q8_rows x = {.rows = rows, .cols = C, .blocks = s->head};
 #pragma omp parallel for num_threads(tern_threads()) if (rows > 1)
     for (size_t r = 0; r < rows; r++) tern_q8_quantize_row(s->x + r * C, r, &x);
-    tern_q8_matmul(&x, m->head->codes, m->head->data, m->head->rows, out,
-                   m->head->rows);
+    tern_matrix_head(m->head, &x, out);
 }
 
 /* Rotation angles for the first `positions` positions; more than asked for, so that

@@ -44,8 +44,7 @@ struct tern_session {
     int8_t *codes;        /* (stride of the widest) */
     float *scale;         /* (1) */
     int32_t *sum;         /* (1) */
-    int8_t *head_codes;   /* (C) input of a head in 8 bits */
-    float *head_scale;    /* (C / 32) */
+    tern_q8_block *head;  /* (C / 32) input of a head in codes */
     int64_t angles;
     /* Whether one thread is faster than all of them, tried out by decode.c. */
     struct {

@@ -26,12 +26,17 @@ static const tern_spec LLAMA = {.arch = TERN_ARCH_LLAMA,
                                 .rope_theta = 10000.0f,
                                 .norm_eps = 1e-5f};
 
-static void write_toy(const tern_spec *spec, uint32_t type)
+static void write_with_head(const tern_spec *spec, uint32_t type, uint32_t head)
 {
     toy t;
-    toy_make(&t, spec, type, TERN_GGML_F16, 8);
+    toy_make(&t, spec, type, head, 8);
     toy_write(&t, path);
     toy_free(&t);
+}
+
+static void write_toy(const tern_spec *spec, uint32_t type)
+{
+    write_with_head(spec, type, TERN_GGML_F16);
 }
 
 static tern_runtime *opened(void)
@@ -107,6 +112,65 @@ Test(packing, no_bit_shows)
         waiting_is_packed("threads");
     }
     tern_threads_set(0);
+}
+
+static const uint32_t head_types[] = {TERN_GGML_Q8_0, TERN_GGML_Q4_0, TERN_GGML_Q6_K};
+enum { HEADS = sizeof head_types / sizeof *head_types };
+
+/* A head in codes waits too, the embedding's or its own. */
+Test(packing, no_bit_shows_of_a_head)
+{
+    tern_spec own = LLAMA;
+    own.tied = false;
+    for (int i = 0; i < HEADS; i++) {
+        write_with_head(&LLAMA, TERN_GGML_TQ2_0, head_types[i]);
+        waiting_is_packed("tied");
+        write_with_head(&own, TERN_GGML_TQ1_0, head_types[i]);
+        waiting_is_packed("its own");
+    }
+    for (int threads = 1; threads <= 5; threads += 2) {
+        tern_threads_set(threads);
+        waiting_is_packed("threads");
+    }
+    tern_threads_set(0);
+}
+
+/* Embeddings are read from the panels once there are any. */
+Test(packing, rows_of_a_packed_head_are_those_of_the_file)
+{
+    static float row[2][V][256];
+    for (int i = 0; i < HEADS; i++) {
+        write_with_head(&LLAMA, TERN_GGML_TQ2_0, head_types[i]);
+        tern_runtime *m = opened();
+        for (int packed = 0; packed < 2; packed++) {
+            cr_assert(eq(int, atomic_load(&m->head->packed), packed));
+            for (size_t r = 0; r < V; r++)
+                tern_matrix_row(&m->embed, r, row[packed][r]);
+            tern_runtime_pack(m);
+        }
+        cr_expect(eq(int, memcmp(row[0], row[1], sizeof row[0]), 0));
+        tern_runtime_free(m);
+    }
+}
+
+/* One whose panel is too wide to be made on the stack. */
+Test(packing, a_wide_head_is_packed_at_once)
+{
+    tern_spec wide = LLAMA;
+    wide.layers = 1;
+    wide.width = 4096;
+    wide.heads = 512;
+    write_with_head(&wide, TERN_GGML_TQ1_0, TERN_GGML_Q8_0);
+    tern_runtime *m = opened();
+    cr_expect(eq(int, atomic_load(&m->head->packed), 1));
+    cr_expect(eq(int, atomic_load(&m->packing->done), 1));
+    tern_runtime_free(m);
+    waiting_is_packed("wide head");
+    write_with_head(&wide, TERN_GGML_TQ1_0, TERN_GGML_Q4_0);
+    m = opened();
+    cr_expect(eq(int, atomic_load(&m->head->packed), 0));
+    tern_runtime_free(m);
+    waiting_is_packed("wide head of 4 bits");
 }
 
 /* Several texts together, as a first evaluation and after it. */
@@ -263,8 +327,8 @@ static long resident(void)
 
 Test(packing, what_is_packed_leaves_memory)
 {
-    float logits[V];
-    write_toy(&LLAMA, TERN_GGML_TQ2_0);
+    float logits[2 * V];
+    write_with_head(&LLAMA, TERN_GGML_TQ2_0, TERN_GGML_Q8_0);
     tern_runtime *m = opened();
     const long at_first = resident();
     if (at_first < 0) cr_skip_test("no /proc/self/smaps with the file in it");
@@ -273,6 +337,8 @@ Test(packing, what_is_packed_leaves_memory)
     tern_runtime_pack(m);
     cr_expect(eq(int, (int)resident(), 0));
     tern_runtime_pack(m);
+    evaluate(m, 2, logits);
+    cr_expect(eq(int, (int)resident(), 0), "an embedding is not read from the file");
     tern_runtime_free(m);
 }
 

@@ -1,0 +1,238 @@
+/* codes_product.h - tern_codes_product (decode_kernels.h) for every level but the
+ * scalar one. A level includes this after int8_product.h, whose int8_words and
+ * int8_repeat() it uses, and after it has defined
+ *
+ *     CODES_GROUP                     rows of x that meet a register of codes together
+ *     CODES_ZERO                      what codes_signed() adds to a code
+ *     codes_load(p)                   a register from memory, 16-byte aligned
+ *     codes_and(w, bits), codes_or(a, b), codes_add(a, b)       of dwords
+ *     codes_left(w, n), codes_right(w, n), codes_divide(w, n)   shifts; the last one
+ *                                     keeps the sign
+ *     codes_signed(w)                 codes of -128 .. 127 as the next one wants them
+ *     codes_dot(s, w, q, small)       s += the four products of every lane; small: w is
+ *                                     in 0 .. 63 instead
+ *     codes_none()                    zeros
+ *     codes_floats, codes_float(w), codes_halves(p), codes_same(x), codes_times(a, b),
+ *     codes_fused(a, b, c) = a b + c, codes_put(p, v)           what follows
+ *
+ * A block of 32 columns of a panel (codes.h): a register is 4 codes of its rows
+ *
+ *     w0 | w1 | .. | w7   x   q of up to CODES_GROUP rows, 4 codes repeated     sums
+ *
+ *     y = float(sum) * (step * e) + y                one fused step for each block
+ *
+ * Codes of less than 8 bits are unpacked in registers, unsigned; what their zero adds
+ * to a sum is in it from the beginning. The panel is asked for ahead of the first rows
+ * of x: a prefetcher stops where a page does. */
+#ifndef TERN_KERNELS_CODES_PRODUCT_H
+#define TERN_KERNELS_CODES_PRODUCT_H
+
+#include "kernels/codes.h"
+#include "kernels/decode_kernels.h"
+#include "kernels/unroll.h"
+
+enum {
+    CODES_VECS = TERN_CODES_ROWS / INT8_LANES, /* registers of a dword of 16 rows */
+    CODES_AHEAD = 4096,                        /* bytes that are asked for early */
+};
+
+/* A block of the file, of all rows of a panel; v picks the rows of a register. */
+typedef struct codes_block {
+    const uint8_t *words, *halves;
+} codes_block;
+
+TERN_INLINE int8_words codes_word(codes_block w, int i, int v)
+{
+    return codes_load(w.words + i * TERN_CODES_WORD + 4 * INT8_LANES * v);
+}
+
+TERN_INLINE codes_floats codes_half(codes_block w, int i, int v)
+{
+    return codes_halves(w.halves + i * TERN_CODES_HALF + 2 * INT8_LANES * v);
+}
+
+/* Columns 4 j .. 4 j + 3 of half h of its block b of 32. */
+TERN_INLINE int8_words codes_of(tern_codes_type type, codes_block w, int b, int h,
+                                int j, int v)
+{
+    const uint32_t four = 0x0f0f0f0fu, two = 0x30303030u;
+    int8_words low, high;
+    switch (type) {
+    case TERN_CODES_Q8_0:
+        return codes_signed(codes_word(w, 4 * h + j, v));
+    case TERN_CODES_Q4_0:
+        low = codes_word(w, j, v);
+        return codes_and(h ? codes_right(low, 4) : low, four);
+    case TERN_CODES_Q4_K:
+        low = codes_word(w, 3 + b / 2 * 8 + 4 * h + j, v);
+        return codes_and(b % 2 ? codes_right(low, 4) : low, four);
+    default:
+        low = codes_word(w, b / 4 * 16 + b % 2 * 8 + 4 * h + j, v);
+        high = codes_word(w, 32 + b / 4 * 8 + 4 * h + j, v);
+        high = b % 4 == 0   ? codes_left(high, 4)
+               : b % 4 == 1 ? codes_left(high, 2)
+               : b % 4 == 2 ? high
+                            : codes_right(high, 2);
+        return codes_or(codes_and(b / 2 % 2 ? codes_right(low, 4) : low, four),
+                        codes_and(high, two));
+    }
+}
+
+/* Number b of the 6-bit scales of Q4_K, or of the offsets: packed[0] has the lower
+ * six bits of the first four, and above them the upper two of the others, whose lower
+ * four are in packed[1]. */
+TERN_INLINE codes_floats codes_six(codes_block w, int b, int offset, int v)
+{
+    int8_words all = codes_and(codes_word(w, offset, v), 0x3f3f3f3fu);
+    if (b >= 4) {
+        const int8_words low = codes_word(w, 2, v), top = codes_word(w, offset, v);
+        all = codes_or(codes_and(offset ? codes_right(low, 4) : low, 0x0f0f0f0fu),
+                       codes_and(codes_right(top, 2), 0x30303030u));
+    }
+    return codes_float(codes_and(codes_right(all, 8 * (b % 4)), 0xff));
+}
+
+/* The steps of block b, of its half h; and, without its sign, the shift of Q4_K. */
+TERN_INLINE codes_floats codes_step(tern_codes_type type, codes_block w, int b, int h,
+                                    int v)
+{
+    const codes_floats d = codes_half(w, 0, v);
+    if (type == TERN_CODES_Q4_K) return codes_times(d, codes_six(w, b, 0, v));
+    if (type != TERN_CODES_Q6_K) return d;
+    const int at = 2 * b + h;
+    const int8_words s = codes_left(codes_word(w, 48 + at / 4, v), 24 - at % 4 * 8);
+    return codes_times(d, codes_float(codes_divide(s, 24)));
+}
+
+TERN_INLINE codes_floats codes_shift(codes_block w, int b, int v)
+{
+    return codes_times(codes_half(w, 1, v), codes_six(w, b, 1, v));
+}
+
+/* What a sum over the halves [first, end) of a block begins with: minus the sum of q
+ * for each that was added to the codes. */
+TERN_INLINE int8_words codes_begin(tern_codes_type type, const tern_q8_block *x,
+                                   int first, int end)
+{
+    const int zero = type == TERN_CODES_Q8_0 ? CODES_ZERO : tern_codes_zero(type);
+    if (zero == 0) return codes_none();
+    int8_words less = int8_repeat((const int8_t *)&x->less[first]);
+    if (end - first > 1)
+        less = codes_add(less, int8_repeat((const int8_t *)&x->less[1]));
+    return zero == 128 ? less : codes_divide(less, zero == 8 ? 4 : 2);
+}
+
+/* Halves [first, end) of block b of all rows: one fused step. */
+TERN_INLINE void codes_part(tern_codes_type type, codes_block w, int b, int first,
+                            int end, const tern_q8_block *x, size_t blocks, int rows,
+                            codes_floats y[][CODES_VECS])
+{
+    int8_words sum[CODES_GROUP][CODES_VECS];
+    TERN_UNROLLED (r, rows) {
+        sum[r][0] = codes_begin(type, x + (size_t)r * blocks, first, end);
+        TERN_UNROLLED (v, CODES_VECS) sum[r][v] = sum[r][0];
+    }
+    TERN_UNROLLED (i, 4 * (end - first)) {
+        int8_words code[CODES_VECS];
+        const int h = first + i % (end - first), j = i / (end - first);
+        TERN_UNROLLED (v, CODES_VECS) code[v] = codes_of(type, w, b, h, j, v);
+        TERN_UNROLLED (r, rows) {
+            const int8_t *q = x[(size_t)r * blocks].q + 16 * h + 4 * j;
+            const int8_words four = int8_repeat(q);
+            TERN_UNROLLED (v, CODES_VECS)
+                sum[r][v] =
+                    codes_dot(sum[r][v], code[v], four, type != TERN_CODES_Q8_0);
+        }
+    }
+    TERN_UNROLLED (v, CODES_VECS) {
+        const codes_floats step = codes_step(type, w, b, first, v);
+        TERN_UNROLLED (r, rows) {
+            const codes_floats e = codes_same(x[(size_t)r * blocks].e);
+            y[r][v] =
+                codes_fused(codes_float(sum[r][v]), codes_times(step, e), y[r][v]);
+        }
+    }
+}
+
+/* The second step of Q4_K: less is -128 times the sum of q, and the shift has no sign,
+ * so both signs fall away. */
+TERN_INLINE void codes_shifts(codes_block w, int b, const tern_q8_block *x,
+                              size_t blocks, int rows, codes_floats y[][CODES_VECS])
+{
+    TERN_UNROLLED (v, CODES_VECS) {
+        const codes_floats shift = codes_shift(w, b, v);
+        TERN_UNROLLED (r, rows) {
+            const tern_q8_block *of = x + (size_t)r * blocks;
+            const float sum = (float)((of->less[0] + of->less[1]) / 128);
+            y[r][v] = codes_fused(codes_same(sum),
+                                  codes_times(shift, codes_same(of->e)), y[r][v]);
+        }
+    }
+}
+
+TERN_INLINE void codes_ahead(const uint8_t *words, size_t count)
+{
+    TERN_UNROLLED (l, (int)count)
+        __builtin_prefetch(words + CODES_AHEAD + l * TERN_CODES_WORD);
+}
+
+/* Rows [i, i + rows) of x. */
+TERN_INLINE void codes_rows(const tern_codes_product *p, tern_codes_type type, size_t i,
+                            int rows)
+{
+    const tern_codes_shape s = tern_codes_shape_of(type);
+    const tern_q8_block *x = p->x + i * p->blocks;
+    codes_block w = {p->panel, p->panel + tern_codes_halves(type, p->blocks)};
+    codes_floats y[CODES_GROUP][CODES_VECS];
+    TERN_UNROLLED (r, rows)
+        TERN_UNROLLED (v, CODES_VECS) y[r][v] = codes_same(0.0f);
+    for (size_t at = 0; at < p->blocks; at += s.blocks, x += s.blocks) {
+        if (i == 0) codes_ahead(w.words, s.words);
+        TERN_UNROLLED (b, (int)s.blocks) {
+            if (type == TERN_CODES_Q6_K) {
+                codes_part(type, w, b, 0, 1, x + b, p->blocks, rows, y);
+                codes_part(type, w, b, 1, 2, x + b, p->blocks, rows, y);
+                continue;
+            }
+            codes_part(type, w, b, 0, 2, x + b, p->blocks, rows, y);
+            if (type == TERN_CODES_Q4_K) codes_shifts(w, b, x + b, p->blocks, rows, y);
+        }
+        w.words += s.words * TERN_CODES_WORD;
+        w.halves += s.halves * TERN_CODES_HALF;
+    }
+    TERN_UNROLLED (r, rows) {
+        float out[TERN_CODES_ROWS];
+        TERN_UNROLLED (v, CODES_VECS) codes_put(out + INT8_LANES * v, y[r][v]);
+        memcpy(p->y + (i + (size_t)r) * p->ldy, out, p->rows * sizeof *out);
+    }
+}
+
+TERN_INLINE void codes_all(const tern_codes_product *p, tern_codes_type type)
+{
+    size_t i = 0;
+    for (; i + CODES_GROUP <= p->m; i += CODES_GROUP)
+        codes_rows(p, type, i, CODES_GROUP);
+    if (CODES_GROUP > 4 && i + 4 <= p->m) codes_rows(p, type, i, 4), i += 4;
+    if (i + 2 <= p->m) codes_rows(p, type, i, 2), i += 2;
+    if (i < p->m) codes_rows(p, type, i, 1);
+}
+
+static void codes_product(const tern_codes_product *p)
+{
+    switch (p->type) {
+    case TERN_CODES_Q8_0:
+        codes_all(p, TERN_CODES_Q8_0);
+        break;
+    case TERN_CODES_Q4_0:
+        codes_all(p, TERN_CODES_Q4_0);
+        break;
+    case TERN_CODES_Q4_K:
+        codes_all(p, TERN_CODES_Q4_K);
+        break;
+    default:
+        codes_all(p, TERN_CODES_Q6_K);
+        break;
+    }
+}
+
+#endif /* TERN_KERNELS_CODES_PRODUCT_H */
