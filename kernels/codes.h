@@ -66,6 +66,14 @@ static inline size_t tern_codes_halves(tern_codes_type type, size_t blocks)
     return blocks / s.blocks * s.words * TERN_CODES_WORD;
 }
 
+/* Bytes of a panel whose rows have that many: a multiple of 64. */
+static inline size_t tern_codes_panel_of(tern_codes_type type, size_t blocks)
+{
+    const tern_codes_shape s = tern_codes_shape_of(type);
+    const size_t bytes = TERN_CODES_ROWS * (blocks / s.blocks * s.bytes);
+    return (bytes + TERN_CODES_WORD - 1) / TERN_CODES_WORD * TERN_CODES_WORD;
+}
+
 /* Where row r has the first dword of block `at` of the file, and its first half. */
 static inline size_t tern_codes_word(tern_codes_type type, size_t at, size_t r)
 {

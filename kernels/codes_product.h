@@ -3,17 +3,17 @@
  * int8_repeat() it uses, and after it has defined
  *
  *     CODES_GROUP                     rows of x that meet a register of codes together
- *     CODES_ZERO                      what codes_signed() adds to a code
+ *     CODES_PAIR                      as many rows of x or more meet two panels
+ * together CODES_ZERO                      what codes_signed() adds to a code
  *     codes_load(p)                   a register from memory, 16-byte aligned
  *     codes_and(w, bits), codes_or(a, b), codes_add(a, b)       of dwords
  *     codes_left(w, n), codes_right(w, n), codes_divide(w, n)   shifts; the last one
  *                                     keeps the sign
  *     codes_signed(w)                 codes of -128 .. 127 as the next one wants them
- *     codes_dot(s, w, q, small)       s += the four products of every lane; small: w is
- *                                     in 0 .. 63 instead
- *     codes_none()                    zeros
- *     codes_floats, codes_float(w), codes_halves(p), codes_same(x), codes_times(a, b),
- *     codes_fused(a, b, c) = a b + c, codes_put(p, v)           what follows
+ *     codes_dots(s, w, q, v, p, small)   s += the four products of w and q, and of v
+ * and p, of every lane; small: w and v are 0 .. 63 codes_none() zeros codes_floats,
+ * codes_float(w), codes_halves(p), codes_same(x), codes_times(a, b), codes_fused(a, b,
+ * c) = a b + c, codes_put(p, v)           what follows
  *
  * A block of 32 columns of a panel (codes.h): a register is 4 codes of its rows
  *
@@ -22,8 +22,9 @@
  *     y = float(sum) * (step * e) + y                one fused step for each block
  *
  * Codes of less than 8 bits are unpacked in registers, unsigned; what their zero adds
- * to a sum is in it from the beginning. The panel is asked for ahead of the first rows
- * of x: a prefetcher stops where a page does. */
+ * to a sum is in it from the beginning. All rows of x meet a panel, or two, while a
+ * cache has it. It is asked for ahead of the first ones: a prefetcher stops where a
+ * page does. */
 #ifndef TERN_KERNELS_CODES_PRODUCT_H
 #define TERN_KERNELS_CODES_PRODUCT_H
 
@@ -36,19 +37,23 @@ enum {
     CODES_AHEAD = 4096,                        /* bytes that are asked for early */
 };
 
-/* A block of the file, of all rows of a panel; v picks the rows of a register. */
+/* A block of the file, of all rows of a panel and of the one after it; v picks the
+ * rows of a register. */
 typedef struct codes_block {
     const uint8_t *words, *halves;
+    size_t panel; /* bytes */
 } codes_block;
 
 TERN_INLINE int8_words codes_word(codes_block w, int i, int v)
 {
-    return codes_load(w.words + i * TERN_CODES_WORD + 4 * INT8_LANES * v);
+    return codes_load(w.words + (size_t)(v / CODES_VECS) * w.panel +
+                      i * TERN_CODES_WORD + 4 * INT8_LANES * (v % CODES_VECS));
 }
 
 TERN_INLINE codes_floats codes_half(codes_block w, int i, int v)
 {
-    return codes_halves(w.halves + i * TERN_CODES_HALF + 2 * INT8_LANES * v);
+    return codes_halves(w.halves + (size_t)(v / CODES_VECS) * w.panel +
+                        i * TERN_CODES_HALF + 2 * INT8_LANES * (v % CODES_VECS));
 }
 
 /* Columns 4 j .. 4 j + 3 of half h of its block b of 32. */
@@ -125,26 +130,30 @@ TERN_INLINE int8_words codes_begin(tern_codes_type type, const tern_q8_block *x,
 /* Halves [first, end) of block b of all rows: one fused step. */
 TERN_INLINE void codes_part(tern_codes_type type, codes_block w, int b, int first,
                             int end, const tern_q8_block *x, size_t blocks, int rows,
-                            codes_floats y[][CODES_VECS])
+                            int vecs, codes_floats y[][2 * CODES_VECS])
 {
-    int8_words sum[CODES_GROUP][CODES_VECS];
+    int8_words sum[CODES_GROUP][2 * CODES_VECS];
     TERN_UNROLLED (r, rows) {
         sum[r][0] = codes_begin(type, x + (size_t)r * blocks, first, end);
-        TERN_UNROLLED (v, CODES_VECS) sum[r][v] = sum[r][0];
+        TERN_UNROLLED (v, vecs) sum[r][v] = sum[r][0];
     }
-    TERN_UNROLLED (i, 4 * (end - first)) {
-        int8_words code[CODES_VECS];
-        const int h = first + i % (end - first), j = i / (end - first);
-        TERN_UNROLLED (v, CODES_VECS) code[v] = codes_of(type, w, b, h, j, v);
+    const bool small = type != TERN_CODES_Q8_0, whole = end - first > 1;
+    TERN_UNROLLED (i, 2 * (end - first)) {
+        int8_words code[2][2 * CODES_VECS];
+        const int h[2] = {first, whole ? 1 : first};
+        const int j[2] = {whole ? i : 2 * i, whole ? i : 2 * i + 1};
+        TERN_UNROLLED (v, vecs)
+            TERN_UNROLLED (k, 2) code[k][v] = codes_of(type, w, b, h[k], j[k], v);
         TERN_UNROLLED (r, rows) {
-            const int8_t *q = x[(size_t)r * blocks].q + 16 * h + 4 * j;
-            const int8_words four = int8_repeat(q);
-            TERN_UNROLLED (v, CODES_VECS)
+            const int8_t *q = x[(size_t)r * blocks].q;
+            const int8_words q0 = int8_repeat(q + 16 * h[0] + 4 * j[0]);
+            const int8_words q1 = int8_repeat(q + 16 * h[1] + 4 * j[1]);
+            TERN_UNROLLED (v, vecs)
                 sum[r][v] =
-                    codes_dot(sum[r][v], code[v], four, type != TERN_CODES_Q8_0);
+                    codes_dots(sum[r][v], code[0][v], q0, code[1][v], q1, small);
         }
     }
-    TERN_UNROLLED (v, CODES_VECS) {
+    TERN_UNROLLED (v, vecs) {
         const codes_floats step = codes_step(type, w, b, first, v);
         TERN_UNROLLED (r, rows) {
             const codes_floats e = codes_same(x[(size_t)r * blocks].e);
@@ -157,9 +166,10 @@ TERN_INLINE void codes_part(tern_codes_type type, codes_block w, int b, int firs
 /* The second step of Q4_K: less is -128 times the sum of q, and the shift has no sign,
  * so both signs fall away. */
 TERN_INLINE void codes_shifts(codes_block w, int b, const tern_q8_block *x,
-                              size_t blocks, int rows, codes_floats y[][CODES_VECS])
+                              size_t blocks, int rows, int vecs,
+                              codes_floats y[][2 * CODES_VECS])
 {
-    TERN_UNROLLED (v, CODES_VECS) {
+    TERN_UNROLLED (v, vecs) {
         const codes_floats shift = codes_shift(w, b, v);
         TERN_UNROLLED (r, rows) {
             const tern_q8_block *of = x + (size_t)r * blocks;
@@ -170,51 +180,78 @@ TERN_INLINE void codes_shifts(codes_block w, int b, const tern_q8_block *x,
     }
 }
 
-TERN_INLINE void codes_ahead(const uint8_t *words, size_t count)
+/* Ask for dwords that will be needed soon, and for the same halves of the panels that
+ * come next: those of this one are needed from its beginning on. */
+TERN_INLINE void codes_ahead(codes_block w, tern_codes_shape s, int panels)
 {
-    TERN_UNROLLED (l, (int)count)
-        __builtin_prefetch(words + CODES_AHEAD + l * TERN_CODES_WORD);
+    TERN_UNROLLED (p, panels) {
+        const size_t at = (size_t)p * w.panel;
+        TERN_UNROLLED (l, (int)s.words)
+            __builtin_prefetch(w.words + at + CODES_AHEAD + l * TERN_CODES_WORD);
+        TERN_UNROLLED (l, (int)s.halves)
+            __builtin_prefetch(w.halves + at + (size_t)panels * w.panel +
+                               l * TERN_CODES_HALF);
+    }
 }
 
-/* Rows [i, i + rows) of x. */
+/* Rows [i, i + rows) of x with panel j, and the next one. */
 TERN_INLINE void codes_rows(const tern_codes_product *p, tern_codes_type type, size_t i,
-                            int rows)
+                            size_t j, int rows, int panels)
 {
     const tern_codes_shape s = tern_codes_shape_of(type);
     const tern_q8_block *x = p->x + i * p->blocks;
-    codes_block w = {p->panel, p->panel + tern_codes_halves(type, p->blocks)};
-    codes_floats y[CODES_GROUP][CODES_VECS];
+    const int vecs = panels * CODES_VECS;
+    codes_block w = {.panel = tern_codes_panel_of(type, p->blocks)};
+    w.words = p->panels + j * w.panel;
+    w.halves = w.words + tern_codes_halves(type, p->blocks);
+    codes_floats y[CODES_GROUP][2 * CODES_VECS];
     TERN_UNROLLED (r, rows)
-        TERN_UNROLLED (v, CODES_VECS) y[r][v] = codes_same(0.0f);
+        TERN_UNROLLED (v, vecs) y[r][v] = codes_same(0.0f);
     for (size_t at = 0; at < p->blocks; at += s.blocks, x += s.blocks) {
-        if (i == 0) codes_ahead(w.words, s.words);
+        if (i == 0) codes_ahead(w, s, panels);
         TERN_UNROLLED (b, (int)s.blocks) {
             if (type == TERN_CODES_Q6_K) {
-                codes_part(type, w, b, 0, 1, x + b, p->blocks, rows, y);
-                codes_part(type, w, b, 1, 2, x + b, p->blocks, rows, y);
+                codes_part(type, w, b, 0, 1, x + b, p->blocks, rows, vecs, y);
+                codes_part(type, w, b, 1, 2, x + b, p->blocks, rows, vecs, y);
                 continue;
             }
-            codes_part(type, w, b, 0, 2, x + b, p->blocks, rows, y);
-            if (type == TERN_CODES_Q4_K) codes_shifts(w, b, x + b, p->blocks, rows, y);
+            codes_part(type, w, b, 0, 2, x + b, p->blocks, rows, vecs, y);
+            if (type == TERN_CODES_Q4_K)
+                codes_shifts(w, b, x + b, p->blocks, rows, vecs, y);
         }
         w.words += s.words * TERN_CODES_WORD;
         w.halves += s.halves * TERN_CODES_HALF;
     }
+    const size_t left = p->n - j * TERN_CODES_ROWS;
+    const size_t most = (size_t)panels * TERN_CODES_ROWS, n = left < most ? left : most;
     TERN_UNROLLED (r, rows) {
-        float out[TERN_CODES_ROWS];
-        TERN_UNROLLED (v, CODES_VECS) codes_put(out + INT8_LANES * v, y[r][v]);
-        memcpy(p->y + (i + (size_t)r) * p->ldy, out, p->rows * sizeof *out);
+        float out[2 * TERN_CODES_ROWS];
+        TERN_UNROLLED (v, vecs) codes_put(out + INT8_LANES * v, y[r][v]);
+        memcpy(p->y + (i + (size_t)r) * p->ldy + j * TERN_CODES_ROWS, out,
+               n * sizeof *out);
     }
+}
+
+/* All rows of x with panel j, and the next one. */
+TERN_INLINE void codes_panels(const tern_codes_product *p, tern_codes_type type,
+                              size_t j, int panels)
+{
+    size_t i = 0;
+    for (; i + CODES_GROUP <= p->m; i += CODES_GROUP)
+        codes_rows(p, type, i, j, CODES_GROUP, panels);
+    if (CODES_GROUP > 4 && i + 4 <= p->m) codes_rows(p, type, i, j, 4, panels), i += 4;
+    if (i + 2 <= p->m) codes_rows(p, type, i, j, 2, panels), i += 2;
+    if (i < p->m) codes_rows(p, type, i, j, 1, panels);
 }
 
 TERN_INLINE void codes_all(const tern_codes_product *p, tern_codes_type type)
 {
-    size_t i = 0;
-    for (; i + CODES_GROUP <= p->m; i += CODES_GROUP)
-        codes_rows(p, type, i, CODES_GROUP);
-    if (CODES_GROUP > 4 && i + 4 <= p->m) codes_rows(p, type, i, 4), i += 4;
-    if (i + 2 <= p->m) codes_rows(p, type, i, 2), i += 2;
-    if (i < p->m) codes_rows(p, type, i, 1);
+    const size_t panels = (p->n + TERN_CODES_ROWS - 1) / TERN_CODES_ROWS;
+    size_t j = 0;
+    if (CODES_PAIR && (ptrdiff_t)p->m >= CODES_PAIR &&
+        tern_codes_shape_of(type).blocks == 1)
+        for (; j + 2 <= panels; j += 2) codes_panels(p, type, j, 2);
+    for (; j < panels; j++) codes_panels(p, type, j, 1);
 }
 
 static void codes_product(const tern_codes_product *p)

@@ -204,7 +204,7 @@ static inline void int8_finish(int8_words s, float e, const float *d, bool add,
 
 /* --- heads --- */
 
-enum { CODES_GROUP = 4, CODES_ZERO = 0 };
+enum { CODES_GROUP = 4, CODES_PAIR = 0, CODES_ZERO = 0 };
 typedef __m256 codes_floats;
 
 static inline int8_words codes_load(const uint8_t *p)
@@ -252,9 +252,16 @@ static inline int8_words codes_signed(int8_words w)
     return w;
 }
 
-static inline int8_words codes_dot(int8_words s, int8_words w, int8_words q, bool small)
+/* Four products of 63 and 127 fit 16 bits: small codes are widened two by two. */
+static inline int8_words codes_dots(int8_words s, int8_words w, int8_words q,
+                                    int8_words v, int8_words p, bool small)
 {
-    return small ? int8_dot(s, w, q, true) : int8_dot(s, q, w, false);
+    if (!small) return int8_dot(int8_dot(s, q, w, false), p, v, false);
+    const __m256i both =
+        _mm256_add_epi16(_mm256_maddubs_epi16(w, q), _mm256_maddubs_epi16(v, p));
+    s = _mm256_add_epi32(s, _mm256_madd_epi16(both, _mm256_set1_epi16(1)));
+    TERN_OPAQUE(s); /* as in int8_dot() */
+    return s;
 }
 
 static inline codes_floats codes_float(int8_words w)

@@ -57,7 +57,7 @@ static inline void int8_finish(int8_words s, float e, const float *d, bool add,
 
 /* --- heads --- */
 
-enum { CODES_GROUP = 8, CODES_ZERO = 128 };
+enum { CODES_GROUP = 8, CODES_PAIR = 5, CODES_ZERO = 128 };
 typedef __m512 codes_floats;
 
 static inline int8_words codes_load(const uint8_t *p)
@@ -106,10 +106,11 @@ static inline int8_words codes_signed(int8_words w)
     return _mm512_xor_si512(w, _mm512_set1_epi8((char)0x80));
 }
 
-static inline int8_words codes_dot(int8_words s, int8_words w, int8_words q, bool small)
+static inline int8_words codes_dots(int8_words s, int8_words w, int8_words q,
+                                    int8_words v, int8_words p, bool small)
 {
     (void)small;
-    return _mm512_dpbusd_epi32(s, w, q);
+    return _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(s, w, q), v, p);
 }
 
 static inline codes_floats codes_float(int8_words w)

@@ -48,8 +48,8 @@ typedef struct tern_q8_block {
     float e;
 } tern_q8_block;
 
-/* Rows of activations times a panel (codes.h) of 16 rows of weights in codes. Of Q8_0
- * and Q4_0, whose weights are step * code:
+/* Rows of activations times rows of weights in codes, in panels of 16 (codes.h). Of
+ * Q8_0 and Q4_0, whose weights are step * code:
  *
  *     y[i][r] = sum over blocks b of
  *                   (step[r][b] e[i][b]) * (sum_k q[i][32b + k] code[r][32b + k])
@@ -62,9 +62,9 @@ typedef struct tern_codes_product {
     tern_codes_type type;
     const tern_q8_block *x; /* (m, blocks) */
     size_t m, blocks;       /* blocks whole as the type wants it */
-    const uint8_t *panel;   /* 64-byte aligned */
-    size_t rows;            /* of it that exist, 1 .. 16 */
-    float *y;               /* (m, rows), ldy apart */
+    const uint8_t *panels;  /* 64-byte aligned, one after the other */
+    size_t n;               /* rows of weights */
+    float *y;               /* (m, n), ldy apart */
     size_t ldy;
 } tern_codes_product;
 

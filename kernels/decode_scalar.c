@@ -49,22 +49,28 @@ static float codes_block(tern_codes_type type, const tern_codes *w,
     return y;
 }
 
-static void codes_product(const tern_codes_product *p)
+static void codes_row(const tern_codes_product *p, size_t r)
 {
     const size_t step = tern_codes_shape_of(p->type).blocks;
-    for (size_t r = 0; r < p->rows; r++) {
-        for (size_t i = 0; i < p->m; i++) p->y[i * p->ldy + r] = 0.0f;
-        for (size_t b = 0; b < p->blocks; b += step) {
-            uint8_t block[TERN_Q6_K_BYTES];
-            tern_codes w;
-            tern_codes_from_panel(p->type, p->panel, p->blocks, b / step, r, block);
-            tern_unpack_codes(p->type, block, &w);
-            for (size_t i = 0; i < p->m; i++) {
-                float *y = p->y + i * p->ldy + r;
-                *y = codes_block(p->type, &w, p->x + i * p->blocks + b, *y);
-            }
+    const uint8_t *panel =
+        p->panels + r / TERN_CODES_ROWS * tern_codes_panel_of(p->type, p->blocks);
+    for (size_t i = 0; i < p->m; i++) p->y[i * p->ldy + r] = 0.0f;
+    for (size_t b = 0; b < p->blocks; b += step) {
+        uint8_t block[TERN_Q6_K_BYTES];
+        tern_codes w;
+        tern_codes_from_panel(p->type, panel, p->blocks, b / step, r % TERN_CODES_ROWS,
+                              block);
+        tern_unpack_codes(p->type, block, &w);
+        for (size_t i = 0; i < p->m; i++) {
+            float *y = p->y + i * p->ldy + r;
+            *y = codes_block(p->type, &w, p->x + i * p->blocks + b, *y);
         }
     }
+}
+
+static void codes_product(const tern_codes_product *p)
+{
+    for (size_t r = 0; r < p->n; r++) codes_row(p, r);
 }
 
 /* --- caches of int8 --- */

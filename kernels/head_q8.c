@@ -1,5 +1,4 @@
-/* head_q8.c - see head_q8.h. All rows of x meet a panel, which is read from memory
- * once, while a cache has it. */
+/* head_q8.c - see head_q8.h. */
 #include "kernels/head_q8.h"
 
 #include <assert.h>
@@ -29,10 +28,7 @@ void tern_q8_quantize_row(const float *x, size_t r, tern_q8_rows *out)
 
 size_t tern_codes_panel_bytes(tern_codes_type type, size_t cols)
 {
-    const tern_codes_shape s = tern_codes_shape_of(type);
-    const size_t blocks = cols / TERN_Q8_BLOCK / s.blocks;
-    const size_t bytes = TERN_CODES_ROWS * blocks * s.bytes;
-    return (bytes + TERN_CODES_WORD - 1) / TERN_CODES_WORD * TERN_CODES_WORD;
+    return tern_codes_panel_of(type, cols / TERN_Q8_BLOCK);
 }
 
 void tern_codes_pack(tern_codes_type type, const uint8_t *rows_of_file, size_t rows,
@@ -52,18 +48,16 @@ void tern_codes_matmul_panels(const tern_q8_rows *x, tern_codes_type type,
                               const uint8_t *panels, size_t n, float *y, size_t ldy,
                               size_t first, size_t end)
 {
-    const size_t bytes = tern_codes_panel_bytes(type, x->cols);
-    for (size_t p = first; p < end; p++, panels += bytes) {
-        const size_t row = p * TERN_CODES_ROWS, left = n - row;
-        tern_decode_active->codes_product(&(tern_codes_product){
-            .type = type,
-            .x = x->blocks,
-            .m = x->rows,
-            .blocks = x->cols / TERN_Q8_BLOCK,
-            .panel = panels,
-            .rows = left < TERN_CODES_ROWS ? left : TERN_CODES_ROWS,
-            .y = y + row,
-            .ldy = ldy,
-        });
-    }
+    const size_t from = first * TERN_CODES_ROWS, to = end * TERN_CODES_ROWS;
+    if (first == end) return;
+    tern_decode_active->codes_product(&(tern_codes_product){
+        .type = type,
+        .x = x->blocks,
+        .m = x->rows,
+        .blocks = x->cols / TERN_Q8_BLOCK,
+        .panels = panels,
+        .n = (to < n ? to : n) - from,
+        .y = y + from,
+        .ldy = ldy,
+    });
 }

@@ -39,7 +39,7 @@ static inline void int8_finish(int8_words s, float e, const float *d, bool add,
 
 /* --- codes_product.h --- */
 
-enum { CODES_GROUP = 4, CODES_ZERO = 0 };
+enum { CODES_GROUP = 4, CODES_PAIR = 0, CODES_ZERO = 0 };
 typedef float32x4_t codes_floats;
 
 static inline int8_words codes_load(const uint8_t *p)
