@@ -166,13 +166,12 @@ static void tile_scores(const tile *t, const scratch *w)
 static void round_weights(const tile *t, const scratch *w, size_t j,
                           const float *v_scale)
 {
-    float x[KEYS];
     for (size_t r = 0; r < t->rows; r++) {
         const size_t all = seen_by(t, r), left = all > j ? all - j : 0;
         const size_t n = left < KEYS ? left : KEYS;
         int8_t *codes = w->w_codes + r * KEYS;
-        tern_float_active->mul(w->scores + r * w->keys + j, v_scale, n, x);
-        w->w_scale[r] = tern_quantize_codes(x, n, codes, &w->w_sum[r]);
+        w->w_scale[r] = tern_decode_active->quantize_products(
+            w->scores + r * w->keys + j, v_scale, n, codes, &w->w_sum[r]);
         memset(codes + n, 0, KEYS - n);
     }
 }

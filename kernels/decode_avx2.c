@@ -13,6 +13,7 @@
  *                       << 0      << 2      << 4       << 6         ored: 4 bytes
  */
 #include <immintrin.h>
+#include <math.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -201,6 +202,59 @@ static inline void int8_finish(int8_words s, float e, const float *d, bool add,
 }
 
 #include "kernels/int8_product.h"
+
+/* 32 codes from four registers, saturated, in their order. */
+static inline __m256i narrow(const __m256i v[4])
+{
+    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    const __m256i low = _mm256_packs_epi32(v[0], v[1]);
+    const __m256i high = _mm256_packs_epi32(v[2], v[3]);
+    return _mm256_permutevar8x32_epi32(_mm256_packs_epi16(low, high), order);
+}
+
+static inline float largest_of(__m256 v)
+{
+    __m128 m = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    m = _mm_max_ps(m, _mm_movehl_ps(m, m));
+    return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
+}
+
+/* All 64 in two passes, the second of which multiplies anew; what is done to each is
+ * what avx2.c does. Saturation is its max and min: no code is below -128. */
+static float quantize_products(const float *w, const float *e, size_t n, int8_t *q,
+                               int32_t *sum)
+{
+    enum { LANES = 8, N = 64 };
+    if (n != N) return tern_decode_scalar.quantize_products(w, e, n, q, sum);
+    const __m256 positive = _mm256_castsi256_ps(_mm256_set1_epi32(INT32_MAX));
+    __m256 most = _mm256_setzero_ps();
+    for (size_t i = 0; i < N; i += LANES) {
+        const __m256 x = _mm256_mul_ps(_mm256_loadu_ps(w + i), _mm256_loadu_ps(e + i));
+        most = _mm256_max_ps(_mm256_and_ps(x, positive), most);
+    }
+    const float largest = largest_of(most);
+    const __m256 s = _mm256_set1_ps(largest > 1e-30f ? 127.0f / largest : 0.0f);
+    __m256i all = _mm256_setzero_si256(), bad = _mm256_setzero_si256();
+    for (size_t i = 0; i < N; i += 4 * LANES) {
+        __m256i v[4];
+        TERN_UNROLLED (j, 4) {
+            const size_t at = i + LANES * (size_t)j;
+            const __m256 x =
+                _mm256_mul_ps(_mm256_loadu_ps(w + at), _mm256_loadu_ps(e + at));
+            v[j] = _mm256_cvtps_epi32(_mm256_mul_ps(x, s));
+        }
+        const __m256i codes = narrow(v), one = _mm256_set1_epi8(1);
+        bad = _mm256_or_si256(
+            bad, _mm256_cmpeq_epi8(codes, _mm256_set1_epi8((char)INT8_MIN)));
+        all = _mm256_add_epi32(all, products(one, codes));
+        _mm256_storeu_si256((void *)(q + i), codes);
+    }
+    int32_t lane[8];
+    _mm256_storeu_si256((void *)lane, all);
+    *sum = 0;
+    TERN_UNROLLED (j, 8) *sum += lane[j];
+    return !_mm256_testz_si256(bad, bad) || isinf(largest) ? NAN : largest / 127.0f;
+}
 
 /* --- heads --- */
 
@@ -559,6 +613,7 @@ void tern_decode_upgrade_avx2(tern_decode_kernels *k)
     k->few = few;
     k->codes_product = codes_product;
     k->int8_product = int8_product;
+    k->quantize_products = quantize_products;
     k->repack_tq2 = repack_tq2;
     k->repack_tq1 = repack_tq1;
     k->repack_q2 = repack_q2;

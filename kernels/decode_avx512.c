@@ -1,6 +1,7 @@
 /* decode_avx512.c - the runtime's kernels with vpdpbusd. What is bound by memory or by
  * shuffles gains nothing from wider registers: those slots are AVX2's. */
 #include <immintrin.h>
+#include <math.h>
 
 #include "kernels/decode_kernels.h"
 #include "kernels/unroll.h"
@@ -54,6 +55,41 @@ static inline void int8_finish(int8_words s, float e, const float *d, bool add,
 }
 
 #include "kernels/int8_product.h"
+
+/* 64 codes from four registers, saturated, in their order. */
+static inline __m512i narrow(const __m512i v[4])
+{
+    const __m512i order =
+        _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const __m512i low = _mm512_packs_epi32(v[0], v[1]);
+    const __m512i high = _mm512_packs_epi32(v[2], v[3]);
+    return _mm512_permutexvar_epi32(order, _mm512_packs_epi16(low, high));
+}
+
+/* All 64 stay in registers; what is done to each is what avx512vnni.c does. */
+static float quantize_products(const float *w, const float *e, size_t n, int8_t *q,
+                               int32_t *sum)
+{
+    enum { LANES = 16, N = 64, PARTS = N / LANES };
+    if (n != N) return tern_decode_scalar.quantize_products(w, e, n, q, sum);
+    __m512 x[PARTS], most = _mm512_setzero_ps();
+    __m512i v[PARTS];
+    TERN_UNROLLED (i, PARTS) {
+        x[i] = _mm512_mul_ps(_mm512_loadu_ps(w + LANES * i),
+                             _mm512_loadu_ps(e + LANES * i));
+        most = _mm512_max_ps(_mm512_abs_ps(x[i]), most);
+    }
+    const float largest = _mm512_reduce_max_ps(most);
+    const __m512 s = _mm512_set1_ps(largest > 1e-30f ? 127.0f / largest : 0.0f);
+    TERN_UNROLLED (i, PARTS) v[i] = _mm512_cvtps_epi32(_mm512_mul_ps(x[i], s));
+    const __m512i codes = narrow(v);
+    const __mmask64 bad =
+        _mm512_cmpeq_epi8_mask(codes, _mm512_set1_epi8((char)INT8_MIN));
+    _mm512_storeu_si512((void *)q, codes);
+    *sum = _mm512_reduce_add_epi32(
+        _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(1), codes));
+    return bad || isinf(largest) ? NAN : largest / 127.0f;
+}
 
 /* --- heads --- */
 
@@ -171,5 +207,6 @@ void tern_decode_upgrade_avx512(tern_decode_kernels *k)
     k->few = few;
     k->codes_product = codes_product;
     k->int8_product = int8_product;
+    k->quantize_products = quantize_products;
     k->spin = spin;
 }

@@ -103,6 +103,9 @@ typedef struct tern_decode_kernels {
     void (*few)(const tern_matmul_block *b);
     void (*codes_product)(const tern_codes_product *p);
     void (*int8_product)(const tern_int8_product *t);
+    /* As tern_quantize_codes() of the products w[i] e[i], i < n <= 64. */
+    float (*quantize_products)(const float *w, const float *e, size_t n, int8_t *q,
+                               int32_t *sum);
     tern_repack *repack_tq2, *repack_tq1, *repack_q2;
     /* A whole panel of TQ2_0 from 16 rows of which nothing need be said any more. */
     void (*panel_tq2)(const uint8_t *const row[16], size_t cols, uint8_t *tiles);

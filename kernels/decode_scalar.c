@@ -88,6 +88,15 @@ static void int8_product(const tern_int8_product *t)
         }
 }
 
+/* Of any level: what it calls is that of the level in use. */
+static float quantize_products(const float *w, const float *e, size_t n, int8_t *q,
+                               int32_t *sum)
+{
+    float x[64];
+    for (size_t i = 0; i < n; i++) x[i] = w[i] * e[i];
+    return tern_quantize_codes(x, n, q, sum);
+}
+
 /* --- blocks to panels --- */
 
 /* Codes u of `n` columns (a multiple of 16) from column `first` on. */
@@ -209,6 +218,7 @@ const tern_decode_kernels tern_decode_scalar = {
     .few = few,
     .codes_product = codes_product,
     .int8_product = int8_product,
+    .quantize_products = quantize_products,
     .repack_tq2 = repack_tq2,
     .repack_tq1 = repack_tq1,
     .repack_q2 = repack_q2,

@@ -1,9 +1,11 @@
 /* The runtime's kernels at every level. Blocks to panels: against codes written down by
  * hand in the layouts that formats/blocks.c draws, read back with
- * tern_ternary_unpack_row; damage must be noticed. (The product for few rows is tested
+ * tern_ternary_unpack_row; damage must be noticed. Weights of int8 caches: against the
+ * steps one by one. (The product for few rows is tested
  * with all others, in test_ternary_matmul.c.) */
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -190,6 +192,53 @@ Test(decode_kernels, damage_is_noticed)
 }
 
 /* What `tern bench` calls the peak is a number of products that were made. */
+/* Against the steps one by one, in plain C. */
+Test(decode_kernels, products_become_codes)
+{
+    enum { MOST = 64 };
+    static const float odd[] = {0.0f, -0.0f, 1e-40f, 1e30f, INFINITY, -INFINITY, NAN};
+    float w[MOST], e[MOST], product[MOST];
+    int8_t q[MOST + 1], want[MOST];
+    for (uint64_t seed = 0; seed < 400; seed++) {
+        const size_t n = seed % 3 ? MOST : seed / 3 % (MOST + 1);
+        for (size_t i = 0; i < n; i++) {
+            w[i] = tern_rand_normal(seed, 1, i);
+            e[i] = seed % 7 ? fabsf(tern_rand_normal(seed, 2, i)) : 1e-33f;
+        }
+        if (n > 0 && seed % 5 == 0)
+            w[seed * 7 % n] = odd[seed / 5 % (sizeof odd / sizeof *odd)];
+        if (seed % 11 == 0) memset(w, 0, sizeof w);
+        float largest = 0.0f;
+        bool bad = false;
+        for (size_t i = 0; i < n; i++) {
+            product[i] = w[i] * e[i];
+            bad |= !isfinite(product[i]);
+            if (fabsf(product[i]) > largest) largest = fabsf(product[i]);
+        }
+        const float s = largest > 1e-30f ? 127.0f / largest : 0.0f;
+        int32_t all = 0;
+        for (size_t i = 0; i < n && !bad; i++) {
+            want[i] = (int8_t)lrintf(product[i] * s);
+            all += want[i];
+        }
+        FOR_LEVELS(level)
+        {
+            int32_t sum = 0;
+            q[n] = 42;
+            const float scale = tern_decode_active->quantize_products(w, e, n, q, &sum);
+            const char *name = tern_level_name(tern_kernels_level());
+            cr_expect(eq(int, q[n], 42), "%s, seed %d", name, (int)seed);
+            if (bad) {
+                cr_expect(isnan(scale), "%s, seed %d", name, (int)seed);
+                continue;
+            }
+            cr_expect(eq(flt, scale, largest / 127.0f), "%s, %d", name, (int)seed);
+            cr_expect(eq(int, memcmp(q, want, n), 0), "%s, seed %d", name, (int)seed);
+            cr_expect(eq(int, sum, all), "%s, seed %d", name, (int)seed);
+        }
+    }
+}
+
 Test(decode_kernels, the_limits_are_measured_on_something)
 {
     static _Alignas(64) uint64_t words[64];
