@@ -2,18 +2,22 @@
  * scalar one. A level includes this after int8_product.h, whose int8_words and
  * int8_repeat() it uses, and after it has defined
  *
- *     CODES_GROUP                     rows of x that meet a register of codes together
- *     CODES_PAIR                      as many rows of x or more meet two panels
- * together CODES_ZERO                      what codes_signed() adds to a code
- *     codes_load(p)                   a register from memory, 16-byte aligned
- *     codes_and(w, bits), codes_or(a, b), codes_add(a, b)       of dwords
- *     codes_left(w, n), codes_right(w, n), codes_divide(w, n)   shifts; the last one
- *                                     keeps the sign
- *     codes_signed(w)                 codes of -128 .. 127 as the next one wants them
- *     codes_dots(s, w, q, v, p, small)   s += the four products of w and q, and of v
- * and p, of every lane; small: w and v are 0 .. 63 codes_none() zeros codes_floats,
- * codes_float(w), codes_halves(p), codes_same(x), codes_times(a, b), codes_fused(a, b,
- * c) = a b + c, codes_put(p, v)           what follows
+ *     CODES_GROUP             rows of x that meet a register of codes together
+ *     CODES_PAIR              as many rows of x or more meet two panels together, if
+ *                             blocks are of 32; 0: they never do
+ *     CODES_ZERO              what codes_signed() adds to a code
+ *     codes_load(p)           a register from memory, 16-byte aligned
+ *     codes_and(w, bits)      and codes_or(a, b), codes_add(a, b): of dwords
+ *     codes_left(w, n)        and codes_right(w, n), codes_divide(w, n): shifts of
+ *                             dwords; the last one keeps the sign
+ *     codes_signed(w)         codes of -128 .. 127 as the next one wants them
+ *     codes_dots(s, w, q, v, p, small)
+ *                             s += four products of w and q, and four of v and p, in
+ *                             every lane; small: w and v are in 0 .. 63
+ *     codes_none()            zeros
+ *     codes_floats            a register of floats, as many; codes_float(w),
+ *                             codes_halves(p), codes_same(x), codes_times(a, b),
+ *                             codes_fused(a, b, c) = a b + c, codes_put(p, v)
  *
  * A block of 32 columns of a panel (codes.h): a register is 4 codes of its rows
  *
@@ -23,8 +27,7 @@
  *
  * Codes of less than 8 bits are unpacked in registers, unsigned; what their zero adds
  * to a sum is in it from the beginning. All rows of x meet a panel, or two, while a
- * cache has it. It is asked for ahead of the first ones: a prefetcher stops where a
- * page does. */
+ * cache has it; the panels that come next are asked for meanwhile. */
 #ifndef TERN_KERNELS_CODES_PRODUCT_H
 #define TERN_KERNELS_CODES_PRODUCT_H
 
@@ -33,9 +36,8 @@
 #include "kernels/unroll.h"
 
 enum {
-    CODES_VECS = TERN_CODES_ROWS / INT8_LANES, /* registers of a dword of 16 rows */
-    CODES_AHEAD = 4096,                        /* bytes that are asked for early */
-};
+    CODES_VECS = TERN_CODES_ROWS / INT8_LANES
+}; /* registers of a dword of 16 rows */
 
 /* A block of the file, of all rows of a panel and of the one after it; v picks the
  * rows of a register. */
@@ -60,7 +62,7 @@ TERN_INLINE codes_floats codes_half(codes_block w, int i, int v)
 TERN_INLINE int8_words codes_of(tern_codes_type type, codes_block w, int b, int h,
                                 int j, int v)
 {
-    const uint32_t four = 0x0f0f0f0fu, two = 0x30303030u;
+    const uint32_t four = 0x0f0f0f0fu, two = 0x03030303u;
     int8_words low, high;
     switch (type) {
     case TERN_CODES_Q8_0:
@@ -70,16 +72,12 @@ TERN_INLINE int8_words codes_of(tern_codes_type type, codes_block w, int b, int 
         return codes_and(h ? codes_right(low, 4) : low, four);
     case TERN_CODES_Q4_K:
         low = codes_word(w, 3 + b / 2 * 8 + 4 * h + j, v);
-        return codes_and(b % 2 ? codes_right(low, 4) : low, four);
+        return codes_and(codes_right(low, b % 2 * 4), four);
     default:
         low = codes_word(w, b / 4 * 16 + b % 2 * 8 + 4 * h + j, v);
-        high = codes_word(w, 32 + b / 4 * 8 + 4 * h + j, v);
-        high = b % 4 == 0   ? codes_left(high, 4)
-               : b % 4 == 1 ? codes_left(high, 2)
-               : b % 4 == 2 ? high
-                            : codes_right(high, 2);
-        return codes_or(codes_and(b / 2 % 2 ? codes_right(low, 4) : low, four),
-                        codes_and(high, two));
+        high = codes_right(codes_word(w, 32 + b / 4 * 8 + 4 * h + j, v), b % 4 * 2);
+        return codes_or(codes_and(codes_right(low, b / 2 % 2 * 4), four),
+                        codes_left(codes_and(high, two), 4));
     }
 }
 
@@ -180,17 +178,16 @@ TERN_INLINE void codes_shifts(codes_block w, int b, const tern_q8_block *x,
     }
 }
 
-/* Ask for dwords that will be needed soon, and for the same halves of the panels that
- * come next: those of this one are needed from its beginning on. */
+/* Ask for the same block of the panels that come next: into the second-level cache,
+ * since a panel is as large as the first. */
 TERN_INLINE void codes_ahead(codes_block w, tern_codes_shape s, int panels)
 {
     TERN_UNROLLED (p, panels) {
-        const size_t at = (size_t)p * w.panel;
+        const size_t next = (size_t)(panels + p) * w.panel;
         TERN_UNROLLED (l, (int)s.words)
-            __builtin_prefetch(w.words + at + CODES_AHEAD + l * TERN_CODES_WORD);
+            __builtin_prefetch(w.words + next + l * TERN_CODES_WORD, 0, 2);
         TERN_UNROLLED (l, (int)s.halves)
-            __builtin_prefetch(w.halves + at + (size_t)panels * w.panel +
-                               l * TERN_CODES_HALF);
+            __builtin_prefetch(w.halves + next + l * TERN_CODES_HALF, 0, 2);
     }
 }
 
@@ -208,8 +205,9 @@ TERN_INLINE void codes_rows(const tern_codes_product *p, tern_codes_type type, s
     TERN_UNROLLED (r, rows)
         TERN_UNROLLED (v, vecs) y[r][v] = codes_same(0.0f);
     for (size_t at = 0; at < p->blocks; at += s.blocks, x += s.blocks) {
-        if (i == 0) codes_ahead(w, s, panels);
-        TERN_UNROLLED (b, (int)s.blocks) {
+        codes_ahead(w, s, panels);
+        for (int b = 0; b < (int)s.blocks;
+             b++) { /* not unrolled: that is 8 times the code */
             if (type == TERN_CODES_Q6_K) {
                 codes_part(type, w, b, 0, 1, x + b, p->blocks, rows, vecs, y);
                 codes_part(type, w, b, 1, 2, x + b, p->blocks, rows, vecs, y);
