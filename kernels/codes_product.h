@@ -246,7 +246,7 @@ TERN_INLINE void codes_all(const tern_codes_product *p, tern_codes_type type)
 {
     const size_t panels = (p->n + TERN_CODES_ROWS - 1) / TERN_CODES_ROWS;
     size_t j = 0;
-    if (CODES_PAIR && (ptrdiff_t)p->m >= CODES_PAIR &&
+    if (CODES_PAIR > 0 && (ptrdiff_t)p->m >= CODES_PAIR &&
         tern_codes_shape_of(type).blocks == 1)
         for (; j + 2 <= panels; j += 2) codes_panels(p, type, j, 2);
     for (; j < panels; j++) codes_panels(p, type, j, 1);
