@@ -17,7 +17,6 @@
 #ifndef TERN_KERNELS_CODES_H
 #define TERN_KERNELS_CODES_H
 
-#include <stdbool.h>
 #include <string.h>
 
 #include "base/half.h"
@@ -66,8 +65,8 @@ static inline size_t tern_codes_halves(tern_codes_type type, size_t blocks)
     return blocks / s.blocks * s.words * TERN_CODES_WORD;
 }
 
-/* Bytes of a panel whose rows have that many: a multiple of 64. */
-static inline size_t tern_codes_panel_of(tern_codes_type type, size_t blocks)
+/* Bytes of a panel whose rows have `blocks` blocks of 32: a multiple of 64. */
+static inline size_t tern_codes_panel_bytes(tern_codes_type type, size_t blocks)
 {
     const tern_codes_shape s = tern_codes_shape_of(type);
     const size_t bytes = TERN_CODES_ROWS * (blocks / s.blocks * s.bytes);

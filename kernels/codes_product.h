@@ -6,7 +6,7 @@
  *     CODES_PAIR              as many rows of x or more meet two panels together, if
  *                             blocks are of 32; 0: they never do
  *     CODES_ZERO              what codes_signed() adds to a code
- *     codes_load(p)           a register from memory, 16-byte aligned
+ *     codes_load(p)           a register from memory, aligned to its size
  *     codes_and(w, bits)      and codes_or(a, b), codes_add(a, b): of dwords
  *     codes_left(w, n)        and codes_right(w, n), codes_divide(w, n): shifts of
  *                             dwords; the last one keeps the sign
@@ -35,9 +35,9 @@
 #include "kernels/decode_kernels.h"
 #include "kernels/unroll.h"
 
-enum {
-    CODES_VECS = TERN_CODES_ROWS / INT8_LANES
-}; /* registers of a dword of 16 rows */
+/* Registers that hold a dword of 16 rows. */
+enum { CODES_VECS = TERN_CODES_ROWS / INT8_LANES };
+_Static_assert(CODES_ZERO == 0 || CODES_ZERO == 128, "see codes_begin()");
 
 /* A block of the file, of all rows of a panel and of the one after it; v picks the
  * rows of a register. */
@@ -178,16 +178,16 @@ TERN_INLINE void codes_shifts(codes_block w, int b, const tern_q8_block *x,
     }
 }
 
-/* Ask for the same block of the panels that come next: into the second-level cache,
- * since a panel is as large as the first. */
-TERN_INLINE void codes_ahead(codes_block w, tern_codes_shape s, int panels)
+/* Ask for what is `next` bytes from this block, of each panel: into the second-level
+ * cache, since a panel is as large as the first. */
+TERN_INLINE void codes_ahead(codes_block w, tern_codes_shape s, int panels, size_t next)
 {
     TERN_UNROLLED (p, panels) {
-        const size_t next = (size_t)(panels + p) * w.panel;
+        const size_t at = next + (size_t)p * w.panel;
         TERN_UNROLLED (l, (int)s.words)
-            __builtin_prefetch(w.words + next + l * TERN_CODES_WORD, 0, 2);
+            __builtin_prefetch(w.words + at + l * TERN_CODES_WORD, 0, 2);
         TERN_UNROLLED (l, (int)s.halves)
-            __builtin_prefetch(w.halves + next + l * TERN_CODES_HALF, 0, 2);
+            __builtin_prefetch(w.halves + at + l * TERN_CODES_HALF, 0, 2);
     }
 }
 
@@ -198,16 +198,18 @@ TERN_INLINE void codes_rows(const tern_codes_product *p, tern_codes_type type, s
     const tern_codes_shape s = tern_codes_shape_of(type);
     const tern_q8_block *x = p->x + i * p->blocks;
     const int vecs = panels * CODES_VECS;
-    codes_block w = {.panel = tern_codes_panel_of(type, p->blocks)};
+    codes_block w = {.panel = tern_codes_panel_bytes(type, p->blocks)};
     w.words = p->panels + j * w.panel;
     w.halves = w.words + tern_codes_halves(type, p->blocks);
+    /* The first rows ask for the panels that come next; others for what is there. */
+    const size_t next = i == 0 ? (size_t)panels * w.panel : 0;
     codes_floats y[CODES_GROUP][2 * CODES_VECS];
     TERN_UNROLLED (r, rows)
         TERN_UNROLLED (v, vecs) y[r][v] = codes_same(0.0f);
     for (size_t at = 0; at < p->blocks; at += s.blocks, x += s.blocks) {
-        codes_ahead(w, s, panels);
-        for (int b = 0; b < (int)s.blocks;
-             b++) { /* not unrolled: that is 8 times the code */
+        codes_ahead(w, s, panels, next);
+        /* Written out, eight blocks would be eight times the code. */
+        for (int b = 0; b < (int)s.blocks; b++) {
             if (type == TERN_CODES_Q6_K) {
                 codes_part(type, w, b, 0, 1, x + b, p->blocks, rows, vecs, y);
                 codes_part(type, w, b, 1, 2, x + b, p->blocks, rows, vecs, y);
@@ -237,8 +239,14 @@ TERN_INLINE void codes_panels(const tern_codes_product *p, tern_codes_type type,
     size_t i = 0;
     for (; i + CODES_GROUP <= p->m; i += CODES_GROUP)
         codes_rows(p, type, i, j, CODES_GROUP, panels);
-    if (CODES_GROUP > 4 && i + 4 <= p->m) codes_rows(p, type, i, j, 4, panels), i += 4;
-    if (i + 2 <= p->m) codes_rows(p, type, i, j, 2, panels), i += 2;
+    if (CODES_GROUP > 4 && i + 4 <= p->m) {
+        codes_rows(p, type, i, j, 4, panels);
+        i += 4;
+    }
+    if (i + 2 <= p->m) {
+        codes_rows(p, type, i, j, 2, panels);
+        i += 2;
+    }
     if (i < p->m) codes_rows(p, type, i, j, 1, panels);
 }
 

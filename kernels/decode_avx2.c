@@ -17,7 +17,6 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "base/half.h"
 #include "kernels/decode_kernels.h"
 #include "kernels/unroll.h"
 

@@ -41,7 +41,7 @@ typedef enum tern_codes_type {
 } tern_codes_type;
 
 /* 32 activations as codes with a scale: x ~= e q. `less` serves what multiplies
- * unsigned codes, and begins a sum with it. */
+ * unsigned codes, and begins a sum with it, and Q4_K, whose weights have a shift. */
 typedef struct tern_q8_block {
     int8_t q[TERN_Q8_BLOCK]; /* in -127 .. 127 */
     int32_t less[2];         /* -128 times the sum of the first 16, of the last 16 */
@@ -103,7 +103,7 @@ typedef struct tern_decode_kernels {
     void (*few)(const tern_matmul_block *b);
     void (*codes_product)(const tern_codes_product *p);
     void (*int8_product)(const tern_int8_product *t);
-    /* As tern_quantize_codes() of the products w[i] e[i], i < n <= 64. */
+    /* As tern_quantize_codes() of the products w[i] e[i], i < n <= 64; with a sum. */
     float (*quantize_products)(const float *w, const float *e, size_t n, int8_t *q,
                                int32_t *sum);
     tern_repack *repack_tq2, *repack_tq1, *repack_q2;

@@ -23,16 +23,7 @@ static inline int8_words int8_dot(int8_words s, int8_words a, int8_words b,
 }
 
 #include "kernels/int8_product.h"
-
-/* --- heads --- */
-
-static inline int8_words codes_dots(int8_words s, int8_words w, int8_words q,
-                                    int8_words v, int8_words p, bool small)
-{
-    (void)small;
-    return int8_dot(int8_dot(s, w, q, false), v, p, false);
-}
-
+/* after it */
 #include "kernels/codes_product.h"
 
 /* --- the limit --- */

@@ -1,5 +1,6 @@
 /* decode_scalar.c - the runtime's kernels in plain C: what every other variant must
  * equal. */
+#include <assert.h>
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
@@ -53,7 +54,7 @@ static void codes_row(const tern_codes_product *p, size_t r)
 {
     const size_t step = tern_codes_shape_of(p->type).blocks;
     const uint8_t *panel =
-        p->panels + r / TERN_CODES_ROWS * tern_codes_panel_of(p->type, p->blocks);
+        p->panels + r / TERN_CODES_ROWS * tern_codes_panel_bytes(p->type, p->blocks);
     for (size_t i = 0; i < p->m; i++) p->y[i * p->ldy + r] = 0.0f;
     for (size_t b = 0; b < p->blocks; b += step) {
         uint8_t block[TERN_Q6_K_BYTES];
@@ -93,6 +94,7 @@ static float quantize_products(const float *w, const float *e, size_t n, int8_t 
                                int32_t *sum)
 {
     float x[64];
+    assert(n <= sizeof x / sizeof *x);
     for (size_t i = 0; i < n; i++) x[i] = w[i] * e[i];
     return tern_quantize_codes(x, n, q, sum);
 }

@@ -1,10 +1,20 @@
-/* head_q8.c - see head_q8.h. */
+/* head_q8.c - see head_q8.h.
+ *
+ *      x                    w, in panels of 16 rows      y
+ *     +-----------+        +---+---+---+---+            +---------+--
+ *     | 64 rows   |   x    | 8 panels at a time    =    | 64 x 128|
+ *     |-----------|        +---+---+---+---+            |---------|
+ *     | 64 rows   |                                     |         |
+ *
+ * Both stay in the second-level cache meanwhile; panels are read from memory once. */
 #include "kernels/head_q8.h"
 
 #include <assert.h>
 #include <string.h>
 
 #include "kernels/codes.h"
+
+enum { X_ROWS = 64, PANELS = 8 };
 
 /* -128 times their sum. */
 static int32_t less_for(const int8_t q[16])
@@ -26,18 +36,13 @@ void tern_q8_quantize_row(const float *x, size_t r, tern_q8_rows *out)
     }
 }
 
-size_t tern_codes_panel_bytes(tern_codes_type type, size_t cols)
-{
-    return tern_codes_panel_of(type, cols / TERN_Q8_BLOCK);
-}
-
 void tern_codes_pack(tern_codes_type type, const uint8_t *rows_of_file, size_t rows,
                      size_t cols, uint8_t *panel)
 {
     const tern_codes_shape s = tern_codes_shape_of(type);
     const size_t blocks = cols / TERN_Q8_BLOCK, count = blocks / s.blocks;
     assert(rows > 0 && rows <= TERN_CODES_ROWS && blocks % s.blocks == 0);
-    if (rows < TERN_CODES_ROWS) memset(panel, 0, tern_codes_panel_bytes(type, cols));
+    if (rows < TERN_CODES_ROWS) memset(panel, 0, tern_codes_panel_bytes(type, blocks));
     for (size_t b = 0; b < count; b++)
         for (size_t r = 0; r < rows; r++)
             tern_codes_to_panel(type, rows_of_file + (r * count + b) * s.bytes, blocks,
@@ -48,16 +53,22 @@ void tern_codes_matmul_panels(const tern_q8_rows *x, tern_codes_type type,
                               const uint8_t *panels, size_t n, float *y, size_t ldy,
                               size_t first, size_t end)
 {
-    const size_t from = first * TERN_CODES_ROWS, to = end * TERN_CODES_ROWS;
-    if (first == end) return;
-    tern_decode_active->codes_product(&(tern_codes_product){
-        .type = type,
-        .x = x->blocks,
-        .m = x->rows,
-        .blocks = x->cols / TERN_Q8_BLOCK,
-        .panels = panels,
-        .n = (to < n ? to : n) - from,
-        .y = y + from,
-        .ldy = ldy,
-    });
+    const size_t blocks = x->cols / TERN_Q8_BLOCK;
+    const size_t bytes = tern_codes_panel_bytes(type, blocks);
+    assert((uintptr_t)panels % TERN_CODES_WORD == 0);
+    for (size_t p = first; p < end; p += PANELS, panels += PANELS * bytes) {
+        const size_t from = p * TERN_CODES_ROWS;
+        const size_t to = (end - p < PANELS ? end : p + PANELS) * TERN_CODES_ROWS;
+        for (size_t i = 0; i < x->rows; i += X_ROWS)
+            tern_decode_active->codes_product(&(tern_codes_product){
+                .type = type,
+                .x = x->blocks + i * blocks,
+                .m = x->rows - i < X_ROWS ? x->rows - i : X_ROWS,
+                .blocks = blocks,
+                .panels = panels,
+                .n = (to < n ? to : n) - from,
+                .y = y + i * ldy + from,
+                .ldy = ldy,
+            });
+    }
 }

@@ -24,11 +24,8 @@ typedef struct tern_q8_rows {
 /* One row of floats into row r. */
 void tern_q8_quantize_row(const float *x, size_t r, tern_q8_rows *out);
 
-/* --- panels: n rows of weights need ceil(n / 16) --- */
+/* --- panels (codes.h): n rows of weights need ceil(n / 16) --- */
 
-/* Bytes of a panel whose rows have cols weights, of whole blocks of that type; a
- * multiple of 64. */
-size_t tern_codes_panel_bytes(tern_codes_type type, size_t cols);
 /* `rows` (1 .. 16) rows of a file, which follow each other, into a panel. */
 void tern_codes_pack(tern_codes_type type, const uint8_t *rows_of_file, size_t rows,
                      size_t cols, uint8_t *panel);

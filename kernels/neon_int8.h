@@ -87,6 +87,17 @@ static inline int8_words codes_signed(int8_words w)
     return w;
 }
 
+/* What a level has. */
+static inline int8_words int8_dot(int8_words s, int8_words a, int8_words b,
+                                  bool positive);
+
+static inline int8_words codes_dots(int8_words s, int8_words w, int8_words q,
+                                    int8_words v, int8_words p, bool small)
+{
+    (void)small;
+    return int8_dot(int8_dot(s, w, q, false), v, p, false);
+}
+
 static inline codes_floats codes_float(int8_words w)
 {
     return vcvtq_f32_s32(w);

@@ -308,16 +308,21 @@ tern_status tern_matrix_load_float(const char *path, const tern_gguf_tensor *t,
     return TERN_OK;
 }
 
-static size_t head_panels(const tern_matrix *w)
+static size_t panels_of_rows(size_t rows)
 {
-    return (w->rows + TERN_CODES_ROWS - 1) / TERN_CODES_ROWS;
+    return (rows + TERN_CODES_ROWS - 1) / TERN_CODES_ROWS;
 }
 
-size_t tern_matrix_head_bytes(const tern_gguf_tensor *t)
+static size_t head_panel_bytes(const tern_matrix *w)
 {
-    tern_matrix w = {.rows = (size_t)t->dims[1], .cols = (size_t)t->dims[0]};
-    if (!find_codes(t->type, &w.codes)) return 0;
-    return head_panels(&w) * tern_codes_panel_bytes(w.codes, w.cols);
+    return tern_codes_panel_bytes(w->codes, w->cols / TERN_Q8_BLOCK);
+}
+
+size_t tern_matrix_head_bytes(uint32_t type, size_t rows, size_t cols)
+{
+    tern_codes_type codes;
+    if (!find_codes(type, &codes)) return 0;
+    return panels_of_rows(rows) * tern_codes_panel_bytes(codes, cols / TERN_Q8_BLOCK);
 }
 
 tern_status tern_matrix_load_linear(const char *path, const tern_gguf_tensor *t,
@@ -353,7 +358,7 @@ static void make_head_panels(const tern_matrix *w, size_t first, size_t end,
                              uint8_t *out)
 {
     const size_t row_bytes = w->blocks->bytes / w->rows;
-    const size_t bytes = tern_codes_panel_bytes(w->codes, w->cols);
+    const size_t bytes = head_panel_bytes(w);
     for (size_t p = first; p < end; p++, out += bytes) {
         const size_t row = p * TERN_CODES_ROWS, left = w->rows - row;
         tern_codes_pack(w->codes, w->blocks->data + row * row_bytes,
@@ -373,8 +378,7 @@ static void pack_ternary(tern_matrix *w, const tern_gguf *file)
 
 static void pack_head(tern_matrix *w, const tern_gguf *file)
 {
-    const size_t panels = head_panels(w),
-                 bytes = tern_codes_panel_bytes(w->codes, w->cols),
+    const size_t panels = panels_of_rows(w->rows), bytes = head_panel_bytes(w),
                  slice = HEAD_SLICE / bytes + 1;
     for (size_t first = 0; first < panels; first += slice) {
         const size_t end = panels - first < slice ? panels : first + slice;
@@ -399,14 +403,20 @@ tern_status tern_matrix_load_head(const char *path, const tern_gguf *file,
                                   const tern_gguf_tensor *t, tern_arena *panels,
                                   tern_matrix *out)
 {
-    TERN_TRY(tern_matrix_load_float(path, t, 0, out));
-    if (out->form != TERN_MATRIX_CODES) return TERN_OK;
-    out->panels = tern_arena_alloc(panels, tern_matrix_head_bytes(t));
-    if (!out->panels) return out_of_memory(path, t);
-    out->blocks = t;
-    if (tern_codes_panel_bytes(out->codes, out->cols) <= HEAD_BYTES) return TERN_OK;
-    tern_matrix_pack(out, file);
-    out->blocks = NULL;
+    tern_matrix w;
+    TERN_TRY(tern_matrix_load_float(path, t, 0, &w));
+    if (w.form == TERN_MATRIX_CODES) {
+        w.panels =
+            tern_arena_alloc(panels, tern_matrix_head_bytes(t->type, w.rows, w.cols));
+        if (!w.panels) return out_of_memory(path, t);
+        w.blocks = t;
+        atomic_init(&w.packed, false);
+        if (head_panel_bytes(&w) > HEAD_BYTES) {
+            tern_matrix_pack(&w, file);
+            w.blocks = NULL;
+        }
+    }
+    *out = w;
     return TERN_OK;
 }
 
@@ -464,17 +474,11 @@ void tern_matrix_matmul(const tern_matrix *w, const tern_qrows *x, const float *
 
 /* --- using a head in codes --- */
 
-void tern_matrix_head_panels(const tern_matrix *w, const tern_q8_rows *x, float *y,
-                             size_t first, size_t end)
+static void multiply_waiting_head(const tern_matrix *w, const tern_q8_rows *x, float *y,
+                                  size_t first, size_t end)
 {
     _Alignas(TERN_ALIGN) uint8_t made[HEAD_BYTES];
-    const size_t bytes = tern_codes_panel_bytes(w->codes, w->cols);
-    if (packed(w)) {
-        tern_codes_matmul_panels(x, w->codes, w->panels + first * bytes, w->rows, y,
-                                 w->rows, first, end);
-        return;
-    }
-    const size_t most = HEAD_BYTES / bytes;
+    const size_t most = HEAD_BYTES / head_panel_bytes(w);
     for (size_t p = first; p < end; p += most) {
         const size_t to = end - p < most ? end : p + most;
         make_head_panels(w, p, to, made);
@@ -482,17 +486,27 @@ void tern_matrix_head_panels(const tern_matrix *w, const tern_q8_rows *x, float 
     }
 }
 
+void tern_matrix_head_panels(const tern_matrix *w, const tern_q8_rows *x, float *y,
+                             size_t first, size_t end)
+{
+    if (packed(w))
+        tern_codes_matmul_panels(x, w->codes, w->panels + first * head_panel_bytes(w),
+                                 w->rows, y, w->rows, first, end);
+    else
+        multiply_waiting_head(w, x, y, first, end);
+}
+
 void tern_matrix_head(const tern_matrix *w, const tern_q8_rows *x, float *y)
 {
     enum { SERIAL_PRODUCTS = 1 << 16 }; /* below this one thread does it */
-    const size_t panels = head_panels(w);
+    const size_t panels = panels_of_rows(w->rows);
     const int threads =
         x->rows * w->rows * w->cols > SERIAL_PRODUCTS ? tern_threads() : 1;
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (int t = 0; t < threads; t++)
         tern_matrix_head_panels(
-            w, x, y, tern_part_start(panels, 1, (size_t)t, (size_t)threads),
-            tern_part_start(panels, 1, (size_t)t + 1, (size_t)threads));
+            w, x, y, tern_part_start(panels, 2, (size_t)t, (size_t)threads),
+            tern_part_start(panels, 2, (size_t)t + 1, (size_t)threads));
 }
 
 /* --- using a matrix as floats --- */
@@ -536,8 +550,7 @@ static void ternary_row(const tern_matrix *w, size_t r, float *y)
 static void head_row(const tern_matrix *w, size_t r, float *y)
 {
     const tern_codes_shape s = tern_codes_shape_of(w->codes);
-    const uint8_t *panel =
-        w->panels + r / TERN_CODES_ROWS * tern_codes_panel_bytes(w->codes, w->cols);
+    const uint8_t *panel = w->panels + r / TERN_CODES_ROWS * head_panel_bytes(w);
     const size_t weights = s.blocks * TERN_Q8_BLOCK;
     uint8_t block[TERN_Q6_K_BYTES];
     for (size_t b = 0; b < w->cols / weights; b++) {

@@ -81,7 +81,7 @@ tern_status tern_matrix_load_float(const char *path, const tern_gguf_tensor *t,
 tern_status tern_matrix_load_head(const char *path, const tern_gguf *file,
                                   const tern_gguf_tensor *t, tern_arena *panels,
                                   tern_matrix *out);
-size_t tern_matrix_head_bytes(const tern_gguf_tensor *t);
+size_t tern_matrix_head_bytes(uint32_t type, size_t rows, size_t cols);
 void tern_matrix_free(tern_matrix *w);
 
 /* --- in codes: form TERNARY, or CODES of a head --- */

@@ -180,11 +180,12 @@ static size_t panel_bytes(const tern_spec *s)
             tern_ternary_bytes(C, F));
 }
 
-static size_t head_bytes(const tern_gguf *g)
+/* And of the head, whose shape is that of the spec, or it will be refused. */
+static size_t head_bytes(const tern_gguf *g, const tern_spec *s)
 {
-    const tern_gguf_tensor *head = tern_gguf_find_tensor(g, "output.weight");
-    if (!head) head = tern_gguf_find_tensor(g, "token_embd.weight");
-    return head ? tern_matrix_head_bytes(head) : 0;
+    const tern_gguf_tensor *t =
+        tern_gguf_find_tensor(g, s->tied ? "token_embd.weight" : "output.weight");
+    return t ? tern_matrix_head_bytes(t->type, (size_t)s->vocab, (size_t)s->width) : 0;
 }
 
 static tern_packing *new_packing(void)
@@ -217,8 +218,8 @@ static tern_status allocate(loader *l)
     /* All panels at once, so that they share huge pages; no more than the file can
      * fill: 1.69 bits a weight become 2, and small matrices have unused rows. */
     const size_t panels = panel_bytes(&m->spec), file = tern_gguf_bytes(l->gguf);
-    m->panels =
-        tern_arena_new((panels < 2 * file ? panels : 2 * file) + head_bytes(l->gguf));
+    m->panels = tern_arena_new((panels < 2 * file ? panels : 2 * file) +
+                               head_bytes(l->gguf, &m->spec));
     m->gains = tern_calloc(m->gains_bytes, 1);
     m->layers = calloc((size_t)m->spec.layers, sizeof *m->layers);
     m->packing = new_packing();
@@ -259,8 +260,8 @@ static bool any_waits(const tern_runtime *m)
 }
 
 /* The lock is held. There is never more in memory than the file: embedding and head,
- * which are read again after all others, make room for the first panels, and each
- * matrix for those of the next. */
+ * which come last, make room for the first panels, and each matrix for those of the
+ * next. Floats are read where they are. */
 static void pack(const tern_runtime *m)
 {
     static const char *const ends[] = {"token_embd.weight", "output.weight"};
@@ -273,7 +274,7 @@ static void pack(const tern_runtime *m)
         for (size_t j = 0; (w = matrices(&m->layers[i], j)); j++)
             if (w->blocks) tern_matrix_pack(w, m->gguf);
     if (m->head->blocks) tern_matrix_pack(m->head, m->gguf);
-    tern_gguf_release(m->gguf);
+    if (!m->some_float) tern_gguf_release(m->gguf);
     atomic_store_explicit(&m->packing->done, true, memory_order_release);
 }
 

@@ -71,10 +71,10 @@ size_t tern_runtime_bytes(const tern_runtime *m);    /* memory held, with the ma
 size_t tern_runtime_token_bytes(const tern_runtime *m);
 
 /* tern_runtime_pack() - bring all matrices into the order of the kernels. Else, for a
- * file in TQ2_0, the second evaluation begins with that: so the first answer comes at
- * once, and its successor later. For programs that would rather wait here, such as
- * servers, and those that measure. Changes no result. Other threads may evaluate
- * meanwhile. */
+ * file in TQ2_0, or with a head in codes, the second evaluation begins with that: so
+ * the first answer comes at once, and its successor later. For programs that would
+ * rather wait here, such as servers, and those that measure. Changes no result. Other
+ * threads may evaluate meanwhile. */
 void tern_runtime_pack(const tern_runtime *m);
 
 /* For programs that want to know more: base/spec.h, formats/gguf.h, data/tokenizer.h

@@ -406,7 +406,7 @@ static tern_status evaluate(tern_session *s, const int32_t *ids, int64_t count,
     TERN_TRY(want_attention(s, s->length + count - most, most));
     TERN_TRY(want_attention(s, s->length + count - 1, 1));
     const int64_t V = s->model->spec.vocab;
-    if (uses_codes(s)) tern_model_pack_if_used(s->model);
+    if (uses_codes(s) || head_of_codes(s)) tern_model_pack_if_used(s->model);
     for (int64_t done = 0, n; done < count; done += n, s->length += n) {
         n = min_int(count - done, s->rows);
         /* The rows whose logits are wanted: all, the last one, or none. */

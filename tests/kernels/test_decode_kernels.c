@@ -191,7 +191,6 @@ Test(decode_kernels, damage_is_noticed)
     }
 }
 
-/* What `tern bench` calls the peak is a number of products that were made. */
 /* Against the steps one by one, in plain C. */
 Test(decode_kernels, products_become_codes)
 {
@@ -239,6 +238,7 @@ Test(decode_kernels, products_become_codes)
     }
 }
 
+/* What `tern bench` calls the peak is a number of products that were made. */
 Test(decode_kernels, the_limits_are_measured_on_something)
 {
     static _Alignas(64) uint64_t words[64];

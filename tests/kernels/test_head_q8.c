@@ -41,13 +41,22 @@ static void fill_blocks(tern_codes_type type, uint8_t *w, size_t bytes)
     }
 }
 
-/* The largest codes of each sign by turns, all with the scale 0.01; only of Q8_0. */
-static void fill_extremes(uint8_t *w, size_t bytes)
+/* The largest codes of each sign by turns, with scales of a size (of Q6_K -128 times as
+ * large). */
+static void fill_extremes(tern_codes_type type, uint8_t *w, size_t bytes)
 {
+    static const size_t sizes[TERN_CODES_TYPES] = {34, 18, 144, 210};
     const uint16_t d = tern_half_from_float(0.01f);
-    for (size_t at = 0; at < bytes; at += 34) {
-        memcpy(w + at, &d, sizeof d);
-        memset(w + at + 2, at / 34 % 2 ? -128 : 127, 32);
+    for (size_t at = 0; at < bytes; at += sizes[type]) {
+        uint8_t *block = w + at;
+        const bool odd = at / sizes[type] % 2;
+        if (type == TERN_CODES_Q8_0)
+            memset(block, odd ? -128 : 127, sizes[type]);
+        else
+            memset(block, odd ? 0x00 : 0xff, sizes[type]);
+        if (type == TERN_CODES_Q6_K) memset(block + 192, -128, 16);
+        memcpy(block + (type == TERN_CODES_Q6_K ? 208 : 0), &d, sizeof d);
+        if (type == TERN_CODES_Q4_K) memcpy(block + 2, &d, sizeof d);
     }
 }
 
@@ -57,7 +66,7 @@ static problem problem_new(tern_codes_type type, size_t m, size_t n, size_t cols
     problem p = {.type = type, .m = m, .n = n, .cols = cols, .ldy = n + 3};
     const size_t row = tern_ggml_bytes(ggml_types[type], cols);
     const size_t panels = (n + 15) / 16;
-    p.panel_bytes = tern_codes_panel_bytes(type, cols);
+    p.panel_bytes = tern_codes_panel_bytes(type, cols / 32);
     p.x = (tern_q8_rows){.rows = m, .cols = cols};
     p.x.blocks = guarded_new(m * cols / 32 * sizeof *p.x.blocks);
     p.w = guarded_new(n * row);
@@ -72,7 +81,7 @@ static problem problem_new(tern_codes_type type, size_t m, size_t n, size_t cols
     }
     free(x);
     if (extreme)
-        fill_extremes(p.w, n * row);
+        fill_extremes(type, p.w, n * row);
     else
         fill_blocks(type, p.w, n * row);
     for (size_t j = 0; j < panels; j++)
@@ -212,6 +221,7 @@ Test(head_q8, shapes)
         for (size_t n = 1; n <= 35; n++) check(type, 3, n, 256);
         for (size_t cols = 512; cols <= 2304; cols += 256) check(type, 2, 17, cols);
         check(type, 33, 50, 512);
+        check(type, 130, 160, 256); /* more than are multiplied together */
     }
     for (size_t cols = 32; cols <= 320; cols += 32) {
         check(TERN_CODES_Q8_0, 3, 20, cols);
@@ -221,12 +231,37 @@ Test(head_q8, shapes)
 
 Test(head_q8, extreme_codes)
 {
-    for (size_t m = 1; m <= 9; m++)
-        for (int sign = -1; sign <= 1; sign += 2) {
-            problem p = problem_new(TERN_CODES_Q8_0, m, 17, 416, sign);
-            check_problem(&p);
-            problem_free(&p);
+    for (int t = 0; t < TERN_CODES_TYPES; t++)
+        for (size_t m = 1; m <= 9; m++)
+            for (int sign = -1; sign <= 1; sign += 2) {
+                problem p = problem_new((tern_codes_type)t, m, 17, 512, sign);
+                check_problem(&p);
+                problem_free(&p);
+            }
+}
+
+/* What is no number stays none, in its row, or its column, and nowhere else. */
+Test(head_q8, what_is_no_number)
+{
+    enum { M = 9, N = 20, COLS = 512 };
+    for (int t = 0; t < TERN_CODES_TYPES; t++) {
+        problem p = problem_new((tern_codes_type)t, M, N, COLS, 0);
+        float x[COLS];
+        for (size_t c = 0; c < COLS; c++) x[c] = c == 100 ? NAN : 1.0f;
+        tern_q8_quantize_row(x, 4, &p.x);
+        x[100] = INFINITY;
+        tern_q8_quantize_row(x, 7, &p.x);
+        FOR_LEVELS(level)
+        {
+            tern_codes_matmul_panels(&p.x, p.type, p.panels, N, p.y, p.ldy, 0, 2);
+            for (size_t i = 0; i < M; i++)
+                for (size_t j = 0; j < N; j++)
+                    cr_assert(eq(int, isnan(p.y[i * p.ldy + j]), i == 4 || i == 7),
+                              "%s, type %d, row %zu",
+                              tern_level_name(tern_kernels_level()), t, i);
         }
+        problem_free(&p);
+    }
 }
 
 /* What went into a panel can be read from it again. */

@@ -153,6 +153,23 @@ Test(packing, rows_of_a_packed_head_are_those_of_the_file)
     }
 }
 
+/* Of a model of floats, too, which have nothing else to pack. */
+Test(packing, the_head_of_floats_is_packed)
+{
+    float logits[V];
+    static const uint32_t layers[] = {TERN_GGML_F16, TERN_GGML_Q8_0};
+    for (int i = 0; i < 2; i++) {
+        write_with_head(&LLAMA, layers[i], TERN_GGML_Q8_0);
+        tern_runtime *m = opened();
+        for (int turn = 0; turn < 3; turn++) {
+            evaluate(m, 1, logits);
+            cr_expect(eq(int, atomic_load(&m->head->packed), turn > 0));
+        }
+        tern_runtime_free(m);
+        waiting_is_packed("floats");
+    }
+}
+
 /* One whose panel is too wide to be made on the stack. */
 Test(packing, a_wide_head_is_packed_at_once)
 {

@@ -121,7 +121,7 @@ int main(int argc, char **argv)
     toy_write_text_model(argv[1]);
     as_if_alone(argv[1]);
     /* Whose matrices are packed while all of them write (runtime/matrix.h). */
-    toy_write_text_model_of(argv[1], 256, TERN_GGML_TQ2_0);
+    toy_write_text_model_of(argv[1], 256, TERN_GGML_TQ2_0, TERN_GGML_Q8_0);
     as_if_alone(argv[1]);
     puts("threads: as if alone");
     return 0;

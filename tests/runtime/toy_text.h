@@ -9,7 +9,7 @@
 #include "tests/runtime/toy.h"
 
 static inline void toy_write_text_model_of(const char *path, int64_t width,
-                                           uint32_t linear)
+                                           uint32_t linear, uint32_t embed)
 {
     static const char *const special[] = {"<|endoftext|>"};
     const tern_spec spec = {.arch = TERN_ARCH_LLAMA, /* with a head of its own */
@@ -27,7 +27,7 @@ static inline void toy_write_text_model_of(const char *path, int64_t width,
         .kind = TERN_TOK_BYTE, .special = special, .specials = 1};
     static toy t;
     tern_tokenizer *bytes;
-    toy_make(&t, &spec, linear, TERN_GGML_F16, 3);
+    toy_make(&t, &spec, linear, embed, 3);
     MUST(tern_file_write(path, "text", 4)); /* to learn bytes from; then overwritten */
     MUST(tern_tokenizer_train(&path, 1, &how, &bytes));
     tern_gguf_writer *w = toy_writer(&t);
@@ -40,7 +40,7 @@ static inline void toy_write_text_model_of(const char *path, int64_t width,
 
 static inline void toy_write_text_model(const char *path)
 {
-    toy_write_text_model_of(path, 128, TERN_GGML_Q2_0);
+    toy_write_text_model_of(path, 128, TERN_GGML_Q2_0, TERN_GGML_F16);
 }
 
 #endif /* TERN_TESTS_RUNTIME_TOY_TEXT_H */
