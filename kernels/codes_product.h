@@ -27,7 +27,8 @@
  *
  * Codes of less than 8 bits are unpacked in registers, unsigned; what their zero adds
  * to a sum is in it from the beginning. All rows of x meet a panel, or two, while a
- * cache has it; the panels that come next are asked for meanwhile. */
+ * cache has it. Panels are asked for ahead of the first rows, some blocks and not
+ * panels: threads share them in small pieces, and the next one may be another's. */
 #ifndef TERN_KERNELS_CODES_PRODUCT_H
 #define TERN_KERNELS_CODES_PRODUCT_H
 
@@ -37,19 +38,23 @@
 
 /* Registers that hold a dword of 16 rows. */
 enum { CODES_VECS = TERN_CODES_ROWS / INT8_LANES };
+enum { CODES_AHEAD = 4096 }; /* bytes that are asked for before they are needed */
 _Static_assert(CODES_ZERO == 0 || CODES_ZERO == 128, "see codes_begin()");
 
-/* A block of the file, of all rows of a panel and of the one after it; v picks the
- * rows of a register. */
+/* Up to four blocks of 32, of all rows of a panel and of the one after it: the first
+ * dword of their codes, of the upper bits of codes (Q6_K), of their scales (of types
+ * that have any but halves), and the first half. */
 typedef struct codes_block {
-    const uint8_t *words, *halves;
+    const uint8_t *codes, *high, *scales, *halves;
+    bool upper;   /* the second four of a block of the file */
     size_t panel; /* bytes */
 } codes_block;
 
-TERN_INLINE int8_words codes_word(codes_block w, int i, int v)
+/* Dword i from p on; v picks the rows of a register. */
+TERN_INLINE int8_words codes_word(codes_block w, const uint8_t *p, int i, int v)
 {
-    return codes_load(w.words + (size_t)(v / CODES_VECS) * w.panel +
-                      i * TERN_CODES_WORD + 4 * INT8_LANES * (v % CODES_VECS));
+    return codes_load(p + (size_t)(v / CODES_VECS) * w.panel + i * TERN_CODES_WORD +
+                      4 * INT8_LANES * (v % CODES_VECS));
 }
 
 TERN_INLINE codes_floats codes_half(codes_block w, int i, int v)
@@ -58,41 +63,45 @@ TERN_INLINE codes_floats codes_half(codes_block w, int i, int v)
                         i * TERN_CODES_HALF + 2 * INT8_LANES * (v % CODES_VECS));
 }
 
-/* Columns 4 j .. 4 j + 3 of half h of its block b of 32. */
+/* Columns 4 j .. 4 j + 3 of half h of block b < 4. */
 TERN_INLINE int8_words codes_of(tern_codes_type type, codes_block w, int b, int h,
                                 int j, int v)
 {
-    const uint32_t four = 0x0f0f0f0fu, two = 0x03030303u;
+    const uint32_t four = 0x0f0f0f0fu, two = 0x30303030u;
     int8_words low, high;
     switch (type) {
     case TERN_CODES_Q8_0:
-        return codes_signed(codes_word(w, 4 * h + j, v));
+        return codes_signed(codes_word(w, w.codes, 4 * h + j, v));
     case TERN_CODES_Q4_0:
-        low = codes_word(w, j, v);
+        low = codes_word(w, w.codes, j, v);
         return codes_and(h ? codes_right(low, 4) : low, four);
     case TERN_CODES_Q4_K:
-        low = codes_word(w, 3 + b / 2 * 8 + 4 * h + j, v);
-        return codes_and(codes_right(low, b % 2 * 4), four);
+        low = codes_word(w, w.codes, b / 2 * 8 + 4 * h + j, v);
+        return codes_and(b % 2 ? codes_right(low, 4) : low, four);
     default:
-        low = codes_word(w, b / 4 * 16 + b % 2 * 8 + 4 * h + j, v);
-        high = codes_right(codes_word(w, 32 + b / 4 * 8 + 4 * h + j, v), b % 4 * 2);
-        return codes_or(codes_and(codes_right(low, b / 2 % 2 * 4), four),
-                        codes_left(codes_and(high, two), 4));
+        low = codes_word(w, w.codes, b % 2 * 8 + 4 * h + j, v);
+        high = codes_word(w, w.high, 4 * h + j, v);
+        high = b == 0   ? codes_left(high, 4)
+               : b == 1 ? codes_left(high, 2)
+               : b == 2 ? high
+                        : codes_right(high, 2);
+        return codes_or(codes_and(b / 2 ? codes_right(low, 4) : low, four),
+                        codes_and(high, two));
     }
 }
 
-/* Number b of the 6-bit scales of Q4_K, or of the offsets: packed[0] has the lower
- * six bits of the first four, and above them the upper two of the others, whose lower
- * four are in packed[1]. */
+/* The 6-bit scale of block b of Q4_K, or (1) its offset: dword 0 and 1 have the lower
+ * four blocks', and above them the upper two bits of the others', whose lower four are
+ * in dword 2. */
 TERN_INLINE codes_floats codes_six(codes_block w, int b, int offset, int v)
 {
-    int8_words all = codes_and(codes_word(w, offset, v), 0x3f3f3f3fu);
-    if (b >= 4) {
-        const int8_words low = codes_word(w, 2, v), top = codes_word(w, offset, v);
+    int8_words all = codes_word(w, w.scales, offset, v);
+    if (w.upper) {
+        const int8_words low = codes_word(w, w.scales, 2, v);
         all = codes_or(codes_and(offset ? codes_right(low, 4) : low, 0x0f0f0f0fu),
-                       codes_and(codes_right(top, 2), 0x30303030u));
+                       codes_and(codes_right(all, 2), 0x30303030u));
     }
-    return codes_float(codes_and(codes_right(all, 8 * (b % 4)), 0xff));
+    return codes_float(codes_and(codes_right(all, 8 * b), 0x3f));
 }
 
 /* The steps of block b, of its half h; and, without its sign, the shift of Q4_K. */
@@ -103,7 +112,8 @@ TERN_INLINE codes_floats codes_step(tern_codes_type type, codes_block w, int b, 
     if (type == TERN_CODES_Q4_K) return codes_times(d, codes_six(w, b, 0, v));
     if (type != TERN_CODES_Q6_K) return d;
     const int at = 2 * b + h;
-    const int8_words s = codes_left(codes_word(w, 48 + at / 4, v), 24 - at % 4 * 8);
+    const int8_words s =
+        codes_left(codes_word(w, w.scales, at / 4, v), 24 - at % 4 * 8);
     return codes_times(d, codes_float(codes_divide(s, 24)));
 }
 
@@ -178,16 +188,46 @@ TERN_INLINE void codes_shifts(codes_block w, int b, const tern_q8_block *x,
     }
 }
 
-/* Ask for what is `next` bytes from this block, of each panel: into the second-level
- * cache, since a panel is as large as the first. */
+/* All steps of block b. */
+TERN_INLINE void codes_steps(tern_codes_type type, codes_block w, int b,
+                             const tern_q8_block *x, size_t blocks, int rows, int vecs,
+                             codes_floats y[][2 * CODES_VECS])
+{
+    if (type == TERN_CODES_Q6_K) {
+        codes_part(type, w, b, 0, 1, x, blocks, rows, vecs, y);
+        codes_part(type, w, b, 1, 2, x, blocks, rows, vecs, y);
+        return;
+    }
+    codes_part(type, w, b, 0, 2, x, blocks, rows, vecs, y);
+    if (type == TERN_CODES_Q4_K) codes_shifts(w, b, x, blocks, rows, vecs, y);
+}
+
+/* Four blocks of Q4_K or Q6_K, the second ones if `upper`; one of the other types. */
+TERN_INLINE codes_block codes_four(tern_codes_type type, codes_block w, bool upper)
+{
+    const uint8_t *p = w.codes;
+    w.upper = upper;
+    if (type == TERN_CODES_Q4_K) {
+        w.scales = p;
+        w.codes = p + (upper ? 3 + 16 : 3) * TERN_CODES_WORD;
+    } else if (type == TERN_CODES_Q6_K) {
+        w.codes = p + (upper ? 16 : 0) * TERN_CODES_WORD;
+        w.high = p + (upper ? 32 + 8 : 32) * TERN_CODES_WORD;
+        w.scales = p + (upper ? 48 + 2 : 48) * TERN_CODES_WORD;
+    }
+    return w;
+}
+
+/* Ask for the dwords that are `next` bytes from here; and for the same halves of the
+ * panels that come next, since theirs are needed from the beginning on. */
 TERN_INLINE void codes_ahead(codes_block w, tern_codes_shape s, int panels, size_t next)
 {
     TERN_UNROLLED (p, panels) {
-        const size_t at = next + (size_t)p * w.panel;
-        TERN_UNROLLED (l, (int)s.words)
-            __builtin_prefetch(w.words + at + l * TERN_CODES_WORD, 0, 2);
+        const uint8_t *codes = w.codes + (size_t)p * w.panel + next;
+        const uint8_t *halves = w.halves + (size_t)(panels + p) * w.panel;
+        TERN_UNROLLED (l, (int)s.words) __builtin_prefetch(codes + l * TERN_CODES_WORD);
         TERN_UNROLLED (l, (int)s.halves)
-            __builtin_prefetch(w.halves + at + l * TERN_CODES_HALF, 0, 2);
+            __builtin_prefetch(halves + l * TERN_CODES_HALF);
     }
 }
 
@@ -196,30 +236,24 @@ TERN_INLINE void codes_rows(const tern_codes_product *p, tern_codes_type type, s
                             size_t j, int rows, int panels)
 {
     const tern_codes_shape s = tern_codes_shape_of(type);
+    const int vecs = panels * CODES_VECS, four = s.blocks < 4 ? 1 : 4;
     const tern_q8_block *x = p->x + i * p->blocks;
-    const int vecs = panels * CODES_VECS;
     codes_block w = {.panel = tern_codes_panel_bytes(type, p->blocks)};
-    w.words = p->panels + j * w.panel;
-    w.halves = w.words + tern_codes_halves(type, p->blocks);
-    /* The first rows ask for the panels that come next; others for what is there. */
-    const size_t next = i == 0 ? (size_t)panels * w.panel : 0;
+    w.codes = p->panels + j * w.panel;
+    w.halves = w.codes + tern_codes_halves(type, p->blocks);
+    /* The first rows ask for what comes next; others for what is there. */
+    const size_t next = i == 0 ? CODES_AHEAD : 0;
     codes_floats y[CODES_GROUP][2 * CODES_VECS];
     TERN_UNROLLED (r, rows)
         TERN_UNROLLED (v, vecs) y[r][v] = codes_same(0.0f);
-    for (size_t at = 0; at < p->blocks; at += s.blocks, x += s.blocks) {
+    for (size_t at = 0; at < p->blocks; at += s.blocks) {
         codes_ahead(w, s, panels, next);
-        /* Written out, eight blocks would be eight times the code. */
-        for (int b = 0; b < (int)s.blocks; b++) {
-            if (type == TERN_CODES_Q6_K) {
-                codes_part(type, w, b, 0, 1, x + b, p->blocks, rows, vecs, y);
-                codes_part(type, w, b, 1, 2, x + b, p->blocks, rows, vecs, y);
-                continue;
-            }
-            codes_part(type, w, b, 0, 2, x + b, p->blocks, rows, vecs, y);
-            if (type == TERN_CODES_Q4_K)
-                codes_shifts(w, b, x + b, p->blocks, rows, vecs, y);
+        for (size_t b = 0; b < s.blocks; b += (size_t)four, x += four) {
+            const codes_block part = codes_four(type, w, b > 0);
+            TERN_UNROLLED (k, four)
+                codes_steps(type, part, k, x + k, p->blocks, rows, vecs, y);
         }
-        w.words += s.words * TERN_CODES_WORD;
+        w.codes += s.words * TERN_CODES_WORD;
         w.halves += s.halves * TERN_CODES_HALF;
     }
     const size_t left = p->n - j * TERN_CODES_ROWS;
@@ -232,22 +266,23 @@ TERN_INLINE void codes_rows(const tern_codes_product *p, tern_codes_type type, s
     }
 }
 
-/* All rows of x with panel j, and the next one. */
+/* All rows of x with panel j, and the next one. Blocks of 256 have more code: for four
+ * rows and for one. */
 TERN_INLINE void codes_panels(const tern_codes_product *p, tern_codes_type type,
                               size_t j, int panels)
 {
+    const bool small = tern_codes_shape_of(type).blocks == 1;
     size_t i = 0;
-    for (; i + CODES_GROUP <= p->m; i += CODES_GROUP)
-        codes_rows(p, type, i, j, CODES_GROUP, panels);
-    if (CODES_GROUP > 4 && i + 4 <= p->m) {
-        codes_rows(p, type, i, j, 4, panels);
-        i += 4;
-    }
-    if (i + 2 <= p->m) {
+    if (small)
+        for (; i + CODES_GROUP <= p->m; i += CODES_GROUP)
+            codes_rows(p, type, i, j, CODES_GROUP, panels);
+    if (!small || CODES_GROUP > 4)
+        for (; i + 4 <= p->m; i += 4) codes_rows(p, type, i, j, 4, panels);
+    if (small && i + 2 <= p->m) {
         codes_rows(p, type, i, j, 2, panels);
         i += 2;
     }
-    if (i < p->m) codes_rows(p, type, i, j, 1, panels);
+    for (; i < p->m; i++) codes_rows(p, type, i, j, 1, panels);
 }
 
 TERN_INLINE void codes_all(const tern_codes_product *p, tern_codes_type type)

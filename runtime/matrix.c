@@ -185,7 +185,7 @@ static tern_status unpack_slowly(unpacking *u, size_t head_dim, tern_matrix *w)
 
 /* Panels of a matrix that waits are made on the stack, some at a time. Those of a head
  * are wider; and of a head that is packed this much is read from the file at a time. */
-enum { WAITING_BYTES = 1 << 15, HEAD_BYTES = 1 << 16, HEAD_SLICE = 1 << 22 };
+enum { WAITING_BYTES = 1 << 15, HEAD_BYTES = 1 << 16, HEAD_SLICE = 1 << 20 };
 
 static size_t panel_bytes(const tern_matrix *w)
 {
