@@ -56,7 +56,7 @@ static inline tern_codes_shape tern_codes_shape_of(tern_codes_type type)
     return shapes[type];
 }
 
-enum { TERN_CODES_WORD = 4 * TERN_CODES_ROWS, TERN_CODES_HALF = 2 * TERN_CODES_ROWS };
+enum { TERN_CODES_WORD = 4 * TERN_PANEL_ROWS, TERN_CODES_HALF = 2 * TERN_PANEL_ROWS };
 
 /* Where the halves of a panel begin, in bytes, if a row has `blocks` blocks of 32. */
 static inline size_t tern_codes_halves(tern_codes_type type, size_t blocks)
@@ -69,8 +69,14 @@ static inline size_t tern_codes_halves(tern_codes_type type, size_t blocks)
 static inline size_t tern_codes_panel_bytes(tern_codes_type type, size_t blocks)
 {
     const tern_codes_shape s = tern_codes_shape_of(type);
-    const size_t bytes = TERN_CODES_ROWS * (blocks / s.blocks * s.bytes);
+    const size_t bytes = TERN_PANEL_ROWS * (blocks / s.blocks * s.bytes);
     return (bytes + TERN_CODES_WORD - 1) / TERN_CODES_WORD * TERN_CODES_WORD;
+}
+
+/* Panels of that many rows. */
+static inline size_t tern_codes_panels(size_t rows)
+{
+    return (rows + TERN_PANEL_ROWS - 1) / TERN_PANEL_ROWS;
 }
 
 /* Where row r has the first dword of block `at` of the file, and its first half. */

@@ -37,7 +37,7 @@
 #include "kernels/unroll.h"
 
 /* Registers that hold a dword of 16 rows. */
-enum { CODES_VECS = TERN_CODES_ROWS / INT8_LANES };
+enum { CODES_VECS = TERN_PANEL_ROWS / INT8_LANES };
 enum { CODES_AHEAD = 4096 }; /* bytes that are asked for before they are needed */
 _Static_assert(CODES_ZERO == 0 || CODES_ZERO == 128, "see codes_begin()");
 
@@ -256,12 +256,12 @@ TERN_INLINE void codes_rows(const tern_codes_product *p, tern_codes_type type, s
         w.codes += s.words * TERN_CODES_WORD;
         w.halves += s.halves * TERN_CODES_HALF;
     }
-    const size_t left = p->n - j * TERN_CODES_ROWS;
-    const size_t most = (size_t)panels * TERN_CODES_ROWS, n = left < most ? left : most;
+    const size_t left = p->n - j * TERN_PANEL_ROWS;
+    const size_t most = (size_t)panels * TERN_PANEL_ROWS, n = left < most ? left : most;
     TERN_UNROLLED (r, rows) {
-        float out[2 * TERN_CODES_ROWS];
+        float out[2 * TERN_PANEL_ROWS];
         TERN_UNROLLED (v, vecs) codes_put(out + INT8_LANES * v, y[r][v]);
-        memcpy(p->y + (i + (size_t)r) * p->ldy + j * TERN_CODES_ROWS, out,
+        memcpy(p->y + (i + (size_t)r) * p->ldy + j * TERN_PANEL_ROWS, out,
                n * sizeof *out);
     }
 }
@@ -287,7 +287,7 @@ TERN_INLINE void codes_panels(const tern_codes_product *p, tern_codes_type type,
 
 TERN_INLINE void codes_all(const tern_codes_product *p, tern_codes_type type)
 {
-    const size_t panels = (p->n + TERN_CODES_ROWS - 1) / TERN_CODES_ROWS;
+    const size_t panels = tern_codes_panels(p->n);
     size_t j = 0;
     if (CODES_PAIR > 0 && (ptrdiff_t)p->m >= CODES_PAIR &&
         tern_codes_shape_of(type).blocks == 1)

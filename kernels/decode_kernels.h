@@ -17,11 +17,10 @@
 #include "kernels/kernels.h"
 
 enum {
-    TERN_FEW_ROWS = 3,    /* rows that `few` is for: beyond, unpacking pays */
-    TERN_CODES_ROWS = 16, /* rows of a panel of codes */
-    TERN_Q8_BLOCK = 32,   /* weights of a Q8_0 block */
-    TERN_Q8_BYTES = 34,   /* fp16 scale, then 32 x int8 */
-    TERN_TQ_BLOCK = 256,  /* weights of a TQ1_0 and a TQ2_0 block */
+    TERN_FEW_ROWS = 3,   /* rows that `few` is for: beyond, unpacking pays */
+    TERN_Q8_BLOCK = 32,  /* weights of a Q8_0 block */
+    TERN_Q8_BYTES = 34,  /* fp16 scale, then 32 x int8 */
+    TERN_TQ_BLOCK = 256, /* weights of a TQ1_0 and a TQ2_0 block */
     TERN_TQ1_BYTES = 54,
     TERN_TQ2_BYTES = 66,
     TERN_Q2_BLOCK = 64, /* weights of a Q2_0 block */

@@ -54,12 +54,12 @@ static void codes_row(const tern_codes_product *p, size_t r)
 {
     const size_t step = tern_codes_shape_of(p->type).blocks;
     const uint8_t *panel =
-        p->panels + r / TERN_CODES_ROWS * tern_codes_panel_bytes(p->type, p->blocks);
+        p->panels + r / TERN_PANEL_ROWS * tern_codes_panel_bytes(p->type, p->blocks);
     for (size_t i = 0; i < p->m; i++) p->y[i * p->ldy + r] = 0.0f;
     for (size_t b = 0; b < p->blocks; b += step) {
         uint8_t block[TERN_Q6_K_BYTES];
         tern_codes w;
-        tern_codes_from_panel(p->type, panel, p->blocks, b / step, r % TERN_CODES_ROWS,
+        tern_codes_from_panel(p->type, panel, p->blocks, b / step, r % TERN_PANEL_ROWS,
                               block);
         tern_unpack_codes(p->type, block, &w);
         for (size_t i = 0; i < p->m; i++) {

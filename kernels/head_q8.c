@@ -41,8 +41,8 @@ void tern_codes_pack(tern_codes_type type, const uint8_t *rows_of_file, size_t r
 {
     const tern_codes_shape s = tern_codes_shape_of(type);
     const size_t blocks = cols / TERN_Q8_BLOCK, count = blocks / s.blocks;
-    assert(rows > 0 && rows <= TERN_CODES_ROWS && blocks % s.blocks == 0);
-    if (rows < TERN_CODES_ROWS) memset(panel, 0, tern_codes_panel_bytes(type, blocks));
+    assert(rows > 0 && rows <= TERN_PANEL_ROWS && blocks % s.blocks == 0);
+    if (rows < TERN_PANEL_ROWS) memset(panel, 0, tern_codes_panel_bytes(type, blocks));
     for (size_t b = 0; b < count; b++)
         for (size_t r = 0; r < rows; r++)
             tern_codes_to_panel(type, rows_of_file + (r * count + b) * s.bytes, blocks,
@@ -57,8 +57,8 @@ void tern_codes_matmul_panels(const tern_q8_rows *x, tern_codes_type type,
     const size_t bytes = tern_codes_panel_bytes(type, blocks);
     assert((uintptr_t)panels % TERN_CODES_WORD == 0);
     for (size_t p = first; p < end; p += PANELS, panels += PANELS * bytes) {
-        const size_t from = p * TERN_CODES_ROWS;
-        const size_t to = (end - p < PANELS ? end : p + PANELS) * TERN_CODES_ROWS;
+        const size_t from = p * TERN_PANEL_ROWS;
+        const size_t to = (end - p < PANELS ? end : p + PANELS) * TERN_PANEL_ROWS;
         for (size_t i = 0; i < x->rows; i += X_ROWS)
             tern_decode_active->codes_product(&(tern_codes_product){
                 .type = type,

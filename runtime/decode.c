@@ -22,6 +22,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "kernels/codes.h"
 #include "kernels/cpu.h"
 #include "kernels/head_q8.h"
 #include "kernels/team.h"
@@ -245,8 +246,8 @@ static head_rows head_input(const decoding *d, const tern_team *t)
 static void head_part(const decoding *d, const head_rows *in, tern_part own)
 {
     const tern_matrix *w = d->home->model->head;
-    const size_t n = in->codes.rows, first = own.first * TERN_CODES_ROWS;
-    const size_t end = min_size(own.end * TERN_CODES_ROWS, w->rows);
+    const size_t n = in->codes.rows, first = own.first * TERN_PANEL_ROWS;
+    const size_t end = min_size(own.end * TERN_PANEL_ROWS, w->rows);
     switch (w->form) {
     case TERN_MATRIX_CODES:
         tern_matrix_head_panels(w, &in->codes, d->logits, own.first, own.end);
@@ -267,7 +268,7 @@ static void head(const decoding *d, const tern_team *t)
     const tern_matrix *w = d->home->model->head;
     if (d->n == d->first) return;
     const head_rows in = head_input(d, t);
-    const size_t panels = (w->rows + TERN_CODES_ROWS - 1) / TERN_CODES_ROWS;
+    const size_t panels = tern_codes_panels(w->rows);
     /* In units that the float kernels like: whole blocks of their loops. */
     tern_deal deal = tern_team_deal(t, 0, (panels + HEAD_UNIT - 1) / HEAD_UNIT,
                                     HEAD_UNIT * tern_matrix_bytes(w) / panels);

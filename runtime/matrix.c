@@ -308,11 +308,6 @@ tern_status tern_matrix_load_float(const char *path, const tern_gguf_tensor *t,
     return TERN_OK;
 }
 
-static size_t panels_of_rows(size_t rows)
-{
-    return (rows + TERN_CODES_ROWS - 1) / TERN_CODES_ROWS;
-}
-
 static size_t head_panel_bytes(const tern_matrix *w)
 {
     return tern_codes_panel_bytes(w->codes, w->cols / TERN_Q8_BLOCK);
@@ -322,7 +317,8 @@ size_t tern_matrix_head_bytes(uint32_t type, size_t rows, size_t cols)
 {
     tern_codes_type codes;
     if (!find_codes(type, &codes)) return 0;
-    return panels_of_rows(rows) * tern_codes_panel_bytes(codes, cols / TERN_Q8_BLOCK);
+    return tern_codes_panels(rows) *
+           tern_codes_panel_bytes(codes, cols / TERN_Q8_BLOCK);
 }
 
 tern_status tern_matrix_load_linear(const char *path, const tern_gguf_tensor *t,
@@ -360,9 +356,9 @@ static void make_head_panels(const tern_matrix *w, size_t first, size_t end,
     const size_t row_bytes = w->blocks->bytes / w->rows;
     const size_t bytes = head_panel_bytes(w);
     for (size_t p = first; p < end; p++, out += bytes) {
-        const size_t row = p * TERN_CODES_ROWS, left = w->rows - row;
+        const size_t row = p * TERN_PANEL_ROWS, left = w->rows - row;
         tern_codes_pack(w->codes, w->blocks->data + row * row_bytes,
-                        left < TERN_CODES_ROWS ? left : TERN_CODES_ROWS, w->cols, out);
+                        left < TERN_PANEL_ROWS ? left : TERN_PANEL_ROWS, w->cols, out);
     }
 }
 
@@ -378,7 +374,7 @@ static void pack_ternary(tern_matrix *w, const tern_gguf *file)
 
 static void pack_head(tern_matrix *w, const tern_gguf *file)
 {
-    const size_t panels = panels_of_rows(w->rows), bytes = head_panel_bytes(w),
+    const size_t panels = tern_codes_panels(w->rows), bytes = head_panel_bytes(w),
                  slice = HEAD_SLICE / bytes + 1;
     for (size_t first = 0; first < panels; first += slice) {
         const size_t end = panels - first < slice ? panels : first + slice;
@@ -499,7 +495,7 @@ void tern_matrix_head_panels(const tern_matrix *w, const tern_q8_rows *x, float 
 void tern_matrix_head(const tern_matrix *w, const tern_q8_rows *x, float *y)
 {
     enum { SERIAL_PRODUCTS = 1 << 16 }; /* below this one thread does it */
-    const size_t panels = panels_of_rows(w->rows);
+    const size_t panels = tern_codes_panels(w->rows);
     const int threads =
         x->rows * w->rows * w->cols > SERIAL_PRODUCTS ? tern_threads() : 1;
 #pragma omp parallel for schedule(static) num_threads(threads)
@@ -550,12 +546,12 @@ static void ternary_row(const tern_matrix *w, size_t r, float *y)
 static void head_row(const tern_matrix *w, size_t r, float *y)
 {
     const tern_codes_shape s = tern_codes_shape_of(w->codes);
-    const uint8_t *panel = w->panels + r / TERN_CODES_ROWS * head_panel_bytes(w);
+    const uint8_t *panel = w->panels + r / TERN_PANEL_ROWS * head_panel_bytes(w);
     const size_t weights = s.blocks * TERN_Q8_BLOCK;
     uint8_t block[TERN_Q6_K_BYTES];
     for (size_t b = 0; b < w->cols / weights; b++) {
         tern_codes_from_panel(w->codes, panel, w->cols / TERN_Q8_BLOCK, b,
-                              r % TERN_CODES_ROWS, block);
+                              r % TERN_PANEL_ROWS, block);
         tern_decode_floats(w->type, block, weights, y + b * weights);
     }
 }
