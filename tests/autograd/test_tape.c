@@ -367,29 +367,46 @@ Test(tape, reset_keeps_the_memory)
     tern_tape_free(t);
 }
 
-/* Every op has its line, in the order of first calls, forward and backward; and nothing
- * is counted twice. */
-Test(tape, the_clock_knows_where_time_went)
+/* One step, and what it took; the clock's sum of it. */
+static double clocked_step(tern_tape *t, tern_tape_clock *clock, double *sum)
 {
     static float big[1 << 16];
-    tern_tape *t = tern_tape_new(1 << 22);
-    tern_tape_clock clock = {0};
-    tern_tape_set_clock(t, &clock);
+    *clock = (tern_tape_clock){0};
+    tern_tape_reset(t);
+    tern_tape_set_clock(t, clock);
     const double began = tern_seconds();
     tern_var *x = tern_input_grad(t, 256, 256, big);
     for (int i = 0; i < 3; i++) x = tern_op_silu(t, tern_op_scale(t, x, 2.0f));
     cr_assert(eq(int, tern_tape_backward(t, tern_op_mean(t, x)), TERN_OK));
     const double took = tern_seconds() - began;
+    *sum = 0.0;
+    for (size_t i = 0; i < clock->count; i++)
+        *sum += clock->ops[i].forward + clock->ops[i].backward;
+    return took;
+}
+
+/* Every op has its line, in the order of first calls, forward and backward; nothing is
+ * counted twice, and little not at all. This process may be put aside between two ops,
+ * but not in every step. */
+Test(tape, the_clock_knows_where_time_went)
+{
+    static float big[1 << 16];
+    tern_tape *t = tern_tape_new(1 << 22);
+    tern_tape_clock clock;
     static const char *const names[] = {"scale", "silu", "mean"};
-    double sum = 0.0;
+    double sum, took;
+    int tries = 0;
+    do {
+        took = clocked_step(t, &clock, &sum);
+        cr_assert(le(dbl, sum, took));
+    } while (sum <= 0.8 * took && ++tries < 20);
+    cr_expect(gt(dbl, sum, 0.8 * took), "%g of %g", sum, took);
     cr_assert(eq(sz, clock.count, 3));
     for (size_t i = 0; i < 3; i++) {
         cr_expect(eq(str, (char *)clock.ops[i].name, (char *)names[i]));
         cr_expect(gt(dbl, clock.ops[i].forward, 0.0));
         cr_expect(gt(dbl, clock.ops[i].backward, 0.0));
-        sum += clock.ops[i].forward + clock.ops[i].backward;
     }
-    cr_expect(all(gt(dbl, sum, 0.5 * took), le(dbl, sum, took)), "%g of %g", sum, took);
 
     tern_tape_set_clock(t, NULL);
     const tern_tape_clock before = clock;
