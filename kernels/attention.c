@@ -71,12 +71,52 @@ typedef struct tile {
     size_t rows, limit, slope; /* row r sees limit + slope * r keys */
     size_t dim;
     size_t panel; /* of a cache: elements between panels; kv_row is for values only */
+    tern_fetch next; /* what is read after all of it */
 } tile;
 
 /* A panel of a cache that is read where it lies. */
 static bool in_place(const tile *t)
 {
     return t->panel && t->rows <= FEW;
+}
+
+/* Where the value of key j lies. */
+static size_t value_at(const tile *t, size_t j)
+{
+    if (!t->panel) return j * t->kv_row;
+    return j / TILE * t->panel + j % TILE * t->kv_row;
+}
+
+/* `keys` keys of the panel of key j, and as many values. */
+static tern_fetch keys_at(const tile *t, size_t j, size_t keys)
+{
+    const size_t at = j / TILE * t->panel, n = tern_round16(keys) * t->dim;
+    if (t->k) return tern_fetch_bytes(t->k + at, n * sizeof *t->k);
+    return tern_fetch_bytes(t->k16 + at, n * sizeof *t->k16);
+}
+
+static tern_fetch values_at(const tile *t, size_t j, size_t keys)
+{
+    const size_t at = j / TILE * t->panel, n = keys * t->dim;
+    if (t->v) return tern_fetch_bytes(t->v + at, n * sizeof *t->v);
+    return tern_fetch_bytes(t->v16 + at, n * sizeof *t->v16);
+}
+
+/* What is read after keys j .. of a cache, and after values j ..: those of the next
+ * panel; the first values; whatever comes then. */
+static tern_fetch after_keys(const tile *t, size_t j, size_t total)
+{
+    if (!in_place(t)) return (tern_fetch){0};
+    if (j + TILE < total) return keys_at(t, j + TILE, min_size(TILE, total - j - TILE));
+    return values_at(t, 0, min_size(TILE, total));
+}
+
+static tern_fetch after_values(const tile *t, size_t j)
+{
+    if (!in_place(t)) return (tern_fetch){0};
+    if (j + TILE < t->limit)
+        return values_at(t, j + TILE, min_size(TILE, t->limit - j - TILE));
+    return t->next;
 }
 
 /* Scratch of one thread. */
@@ -147,6 +187,7 @@ static void tile_scores(const tile *t, const forward_scratch *w)
                                .b_band = TERN_KEY_BAND * t->dim,
                                .b_panel = t->panel,
                                .c = w->scores,
+                               .ahead = values_at(t, 0, min_size(TILE, total)),
                                .m = 1,
                                .n = tern_round16(total),
                                .k = t->dim});
@@ -161,29 +202,21 @@ static void tile_scores(const tile *t, const forward_scratch *w)
             const size_t rows = min_size(stripe, t->rows - r);
             const size_t seen = t->limit + t->slope * (r + rows - 1);
             if (seen <= j) continue;
-            f->chain(
-                &(tern_chain){.a = w->q + r * t->dim,
-                              .a_row = t->dim,
-                              .a_col = 1,
-                              .b = panel,
-                              .b16 = t->k16 ? t->k16 + j / TILE * t->panel : NULL,
-                              .b_row = t->panel ? TERN_KEY_BAND : TILE,
-                              .b_band = t->panel ? TERN_KEY_BAND * t->dim : 0,
-                              .ahead = in_place(t) && j + TILE < total ? t->panel : 0,
-                              .c = w->scores + r * w->keys + j,
-                              .c_row = w->keys,
-                              .m = rows,
-                              .n = tern_round16(min_size(keys, seen - j)),
-                              .k = t->dim});
+            f->chain(&(tern_chain){.a = w->q + r * t->dim,
+                                   .a_row = t->dim,
+                                   .a_col = 1,
+                                   .b = panel,
+                                   .b16 = t->k16 ? t->k16 + j / TILE * t->panel : NULL,
+                                   .b_row = t->panel ? TERN_KEY_BAND : TILE,
+                                   .b_band = t->panel ? TERN_KEY_BAND * t->dim : 0,
+                                   .ahead = after_keys(t, j, total),
+                                   .c = w->scores + r * w->keys + j,
+                                   .c_row = w->keys,
+                                   .m = rows,
+                                   .n = tern_round16(min_size(keys, seen - j)),
+                                   .k = t->dim});
         }
     }
-}
-
-/* Where the value of key j lies. */
-static size_t value_at(const tile *t, size_t j)
-{
-    if (!t->panel) return j * t->kv_row;
-    return j / TILE * t->panel + j % TILE * t->kv_row;
 }
 
 /* Values [first, first + rows), TILE at most, side by side: of a cache from one panel
@@ -209,25 +242,23 @@ static void tile_values(const tile *t, const forward_scratch *w, size_t first,
      * fp16 is widened once for many rows. */
     const bool often = t->v ? most <= TILE && t->rows >= 8 : t->rows > FEW;
     const bool copy = often || (t->panel && first % TILE + most > TILE);
-    const bool more = first + TILE < t->limit;
     if (copy) copy_values(t, first, most, w->panel);
-    tern_float_active->chain(
-        &(tern_chain){.a = w->scores + first,
-                      .a_row = w->keys,
-                      .a_col = 1,
-                      .b = copy   ? w->panel
-                           : t->v ? t->v + at
-                                  : NULL,
-                      .b16 = copy || t->v ? NULL : t->v16 + at,
-                      .b_row = copy ? t->dim : t->kv_row,
-                      .ahead = more && in_place(t) && !copy ? t->panel : 0,
-                      .c = t->o,
-                      .c_row = t->q_row,
-                      .m = t->rows,
-                      .n = t->dim,
-                      .k = keys,
-                      .slope = slope,
-                      .add = first > 0});
+    tern_float_active->chain(&(tern_chain){.a = w->scores + first,
+                                           .a_row = w->keys,
+                                           .a_col = 1,
+                                           .b = copy   ? w->panel
+                                                : t->v ? t->v + at
+                                                       : NULL,
+                                           .b16 = copy || t->v ? NULL : t->v16 + at,
+                                           .b_row = copy ? t->dim : t->kv_row,
+                                           .ahead = after_values(t, first),
+                                           .c = t->o,
+                                           .c_row = t->q_row,
+                                           .m = t->rows,
+                                           .n = t->dim,
+                                           .k = keys,
+                                           .slope = slope,
+                                           .add = first > 0});
 }
 
 static void tile_forward(const tile *t, const forward_scratch *w)
@@ -285,7 +316,8 @@ static void attend_tile(const tern_attention_shape *s, const tern_tile_place *p,
                     .limit = p->limit,
                     .slope = p->slope,
                     .dim = D,
-                    .panel = s->panel};
+                    .panel = s->panel,
+                    .next = p->next};
     tile_forward(&t, &w);
 }
 
@@ -306,20 +338,20 @@ void tern_attention_half(const tern_attention_shape *s, const float *q,
     attend_all(s, &(operands){.q = q, .k16 = k, .v16 = v, .o = o}, scratch);
 }
 
-void tern_attention_part(const tern_team *t, const tern_attention_shape *s,
+void tern_attention_part(const tern_attention_shape *s, tern_heads heads,
                          const float *q, const float *k, const float *v, float *o,
                          float *scratch)
 {
     const operands a = {.q = q, .k = k, .v = v, .o = o};
-    tern_attend_part(t, s, attend_tile, &a, scratch);
+    tern_attend_heads(s, heads, attend_tile, &a, scratch);
 }
 
-void tern_attention_half_part(const tern_team *t, const tern_attention_shape *s,
+void tern_attention_half_part(const tern_attention_shape *s, tern_heads heads,
                               const float *q, const uint16_t *k, const uint16_t *v,
                               float *o, float *scratch)
 {
     const operands a = {.q = q, .k16 = k, .v16 = v, .o = o};
-    tern_attend_part(t, s, attend_tile, &a, scratch);
+    tern_attend_heads(s, heads, attend_tile, &a, scratch);
 }
 
 /* --- backward --- */

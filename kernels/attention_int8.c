@@ -2,8 +2,8 @@
  *
  * A panel, D' being D up to a multiple of 16:
  *
- *     | K: d 0-3 of 64 keys | d 4-7 | .. | e |  V: keys 0-3 of D' d | 4-7 | .. | e |
- *          4 bytes a key                  64       4 bytes a d               scales
+ *     | e | K: d 0-3 of 64 keys | d 4-7 | ..  | e | V: keys 0-3 of D' d | 4-7 | ..
+ *      64     4 bytes a key           scales  64      4 bytes a d
  *
  * Both are the right-hand side of a tern_int8_product: queries (rows, D') times K give
  * the scores of 64 keys, weights (rows, 64) times V the output, D' numbers. A tile's
@@ -24,16 +24,12 @@ enum { KEYS = TERN_KEY_PANEL };
 
 /* --- the cache --- */
 
-/* Where the parts of a panel begin, in bytes: of each side the scales, and the values'
- * side. */
-static size_t scales_at(size_t head_dim)
-{
-    return KEYS * tern_round16(head_dim);
-}
+enum { SCALES = KEYS * sizeof(float) }; /* bytes */
 
+/* Where the values' side of a panel begins, in bytes. */
 static size_t values_at(size_t head_dim)
 {
-    return scales_at(head_dim) + KEYS * sizeof(float);
+    return SCALES + KEYS * tern_round16(head_dim);
 }
 
 size_t tern_int8_panel_bytes(size_t head_dim)
@@ -41,28 +37,43 @@ size_t tern_int8_panel_bytes(size_t head_dim)
     return 2 * values_at(head_dim);
 }
 
-static const float *scales_of(const uint8_t *side, size_t head_dim)
+static const float *scales_of(const uint8_t *side)
 {
-    return (const float *)(const void *)(side + scales_at(head_dim));
+    return (const float *)(const void *)side;
 }
 
-static void put_scale(uint8_t *side, size_t head_dim, size_t at, float scale)
+static const int8_t *codes_of(const uint8_t *side)
 {
-    memcpy(side + scales_at(head_dim) + at * sizeof scale, &scale, sizeof scale);
+    return (const int8_t *)side + SCALES;
+}
+
+/* Returns where the codes of the side begin. */
+static uint8_t *put_scale(uint8_t *side, size_t at, float scale)
+{
+    memcpy(side + at * sizeof scale, &scale, sizeof scale);
+    return side + SCALES;
 }
 
 void tern_int8_panel_put(const float *k, const float *v, size_t head_dim, size_t at,
                          uint8_t *panel)
 {
     int8_t code[TERN_HEAD_DIM_MAX];
-    uint8_t *values = panel + values_at(head_dim);
+    uint8_t *side = panel + values_at(head_dim);
+    const size_t wide = tern_round16(head_dim);
     assert(head_dim <= TERN_HEAD_DIM_MAX);
-    put_scale(panel, head_dim, at, tern_quantize_codes(k, head_dim, code, NULL));
+    uint8_t *to = put_scale(panel, at, tern_quantize_codes(k, head_dim, code, NULL));
     for (size_t d = 0; d < head_dim; d++)
-        panel[4 * (d / 4 * KEYS + at) + d % 4] = (uint8_t)code[d];
-    put_scale(values, head_dim, at, tern_quantize_codes(v, head_dim, code, NULL));
-    for (size_t d = 0; d < head_dim; d++)
-        values[4 * (at / 4 * tern_round16(head_dim) + d) + at % 4] = (uint8_t)code[d];
+        to[4 * (d / 4 * KEYS + at) + d % 4] = (uint8_t)code[d];
+    to = put_scale(side, at, tern_quantize_codes(v, head_dim, code, NULL));
+    to += 4 * (at / 4 * wide) + at % 4;
+    for (size_t d = 0; d < head_dim; d++) to[4 * d] = (uint8_t)code[d];
+}
+
+tern_fetch tern_int8_keys(const void *panel, size_t head_dim, size_t keys)
+{
+    return (tern_fetch){.at = panel,
+                        .rows = 1 + tern_round16(head_dim) / 4, /* and the scales */
+                        .lines = (int)((keys + 15) / 16)};
 }
 
 /* --- one tile --- */
@@ -74,6 +85,7 @@ typedef struct tile {
     size_t row;                /* floats from one row of q and o to the next */
     size_t rows, limit, slope; /* row r sees limit + slope * r keys */
     size_t dim, wide, panel;   /* D, D', bytes between panels */
+    tern_fetch next;           /* what is read after all of it */
 } tile;
 
 /* Scratch of one thread. */
@@ -136,29 +148,55 @@ static void round_queries(const tile *t, const scratch *w)
     }
 }
 
-/* Bytes to the same place of the next panel; 0 in the last. */
-static size_t ahead(const tile *t, size_t j)
+/* Keys of the panel of key j that any row sees, up to a multiple of `unit`. */
+static size_t keys_here(const tile *t, size_t j, size_t unit)
 {
-    return j + KEYS < seen_by(t, t->rows - 1) ? t->panel : 0;
+    const size_t left = seen_by(t, t->rows - 1) - j;
+    return left < KEYS ? (left + unit - 1) / unit * unit : KEYS;
+}
+
+/* The two sides of the panel of key j, as far as they are read: of the first some keys
+ * of every row, of the other the first rows. */
+static tern_fetch keys_at(const tile *t, size_t j)
+{
+    return tern_int8_keys(t->cache + j / KEYS * t->panel, t->dim, keys_here(t, j, 1));
+}
+
+static tern_fetch values_from(const tile *t, size_t j)
+{
+    return tern_fetch_bytes(t->cache + j / KEYS * t->panel + values_at(t->dim),
+                            SCALES + keys_here(t, j, 4) * t->wide);
+}
+
+static tern_fetch after_keys(const tile *t, size_t j)
+{
+    if (j + KEYS < seen_by(t, t->rows - 1)) return keys_at(t, j + KEYS);
+    return values_from(t, 0);
+}
+
+static tern_fetch after_values(const tile *t, size_t j)
+{
+    if (j + KEYS < seen_by(t, t->rows - 1)) return values_from(t, j + KEYS);
+    return t->next;
 }
 
 static void tile_scores(const tile *t, const scratch *w)
 {
     for (size_t j = 0; j < seen_by(t, t->rows - 1); j += KEYS) {
         const uint8_t *keys = t->cache + j / KEYS * t->panel;
-        tern_decode_active->int8_product(
-            &(tern_int8_product){.a = w->codes,
-                                 .a_row = t->wide,
-                                 .a_sum = w->sum,
-                                 .row = w->scale,
-                                 .m = t->rows,
-                                 .k = t->wide,
-                                 .b = (const int8_t *)keys,
-                                 .n = KEYS,
-                                 .col = scales_of(keys, t->dim),
-                                 .ahead = ahead(t, j),
-                                 .c = w->scores + j,
-                                 .c_row = w->keys});
+        tern_decode_active->int8_product(&(tern_int8_product){.a = w->codes,
+                                                              .a_row = t->wide,
+                                                              .a_sum = w->sum,
+                                                              .row = w->scale,
+                                                              .m = t->rows,
+                                                              .k = t->wide,
+                                                              .b = codes_of(keys),
+                                                              .b_row = KEYS,
+                                                              .n = keys_here(t, j, 16),
+                                                              .col = scales_of(keys),
+                                                              .ahead = after_keys(t, j),
+                                                              .c = w->scores + j,
+                                                              .c_row = w->keys});
     }
 }
 
@@ -180,7 +218,7 @@ static void tile_values(const tile *t, const scratch *w)
 {
     for (size_t j = 0; j < seen_by(t, t->rows - 1); j += KEYS) {
         const uint8_t *values = t->cache + j / KEYS * t->panel + values_at(t->dim);
-        round_weights(t, w, j, scales_of(values, t->dim));
+        round_weights(t, w, j, scales_of(values));
         tern_decode_active->int8_product(
             &(tern_int8_product){.a = w->w_codes,
                                  .a_row = KEYS,
@@ -188,10 +226,11 @@ static void tile_values(const tile *t, const scratch *w)
                                  .positive = true,
                                  .row = w->w_scale,
                                  .m = t->rows,
-                                 .k = KEYS,
-                                 .b = (const int8_t *)values,
+                                 .k = keys_here(t, j, 4),
+                                 .b = codes_of(values),
+                                 .b_row = t->wide,
                                  .n = t->wide,
-                                 .ahead = ahead(t, j),
+                                 .ahead = after_values(t, j),
                                  .c = w->out,
                                  .c_row = t->wide,
                                  .add = j > 0});
@@ -238,7 +277,8 @@ static void attend_tile(const tern_attention_shape *s, const tern_tile_place *p,
                          .slope = p->slope,
                          .dim = s->head_dim,
                          .wide = tern_round16(s->head_dim),
-                         .panel = s->panel},
+                         .panel = s->panel,
+                         .next = p->next},
                  &w);
 }
 
@@ -249,10 +289,10 @@ void tern_attention_int8(const tern_attention_shape *s, const float *q,
                     scratch_, tern_attention_int8_part_scratch(s));
 }
 
-void tern_attention_int8_part(const tern_team *t, const tern_attention_shape *s,
+void tern_attention_int8_part(const tern_attention_shape *s, tern_heads heads,
                               const float *q, const uint8_t *cache, float *o,
                               float *scratch_)
 {
-    tern_attend_part(t, s, attend_tile, &(operands){.q = q, .cache = cache, .o = o},
-                     scratch_);
+    tern_attend_heads(s, heads, attend_tile,
+                      &(operands){.q = q, .cache = cache, .o = o}, scratch_);
 }

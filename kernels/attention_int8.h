@@ -27,6 +27,9 @@ size_t tern_int8_panel_bytes(size_t head_dim);
 void tern_int8_panel_put(const float *k, const float *v, size_t head_dim, size_t at,
                          uint8_t *panel);
 
+/* What is read of the first keys (1 to 64) of a panel. */
+tern_fetch tern_int8_keys(const void *panel, size_t head_dim, size_t keys);
+
 /* As tern_attention_scratch() and tern_attention_part_scratch(). */
 size_t tern_attention_int8_scratch(const tern_attention_shape *s);
 size_t tern_attention_int8_part_scratch(const tern_attention_shape *s);
@@ -36,7 +39,7 @@ size_t tern_attention_int8_part_scratch(const tern_attention_shape *s);
  * 64. */
 void tern_attention_int8(const tern_attention_shape *s, const float *q,
                          const uint8_t *cache, float *o, void *scratch);
-void tern_attention_int8_part(const tern_team *t, const tern_attention_shape *s,
+void tern_attention_int8_part(const tern_attention_shape *s, tern_heads heads,
                               const float *q, const uint8_t *cache, float *o,
                               float *scratch);
 

@@ -54,35 +54,37 @@ static void attend_queries(const tern_attention_shape *s, const cut *c, size_t i
 
 /* --- one query --- */
 
-/* A member's share of the heads: those of its share that have their keys in common are
- * a tile. Where key heads do not share out evenly, one is read by two members. */
-static void attend_heads(const tern_team *t, const tern_attention_shape *s,
-                         tern_attend_tile *attend, const void *operands, float *scratch)
+/* Those that have their keys in common are a tile. Where key heads do not share out
+ * evenly, one is read by two members. */
+void tern_attend_heads(const tern_attention_shape *s, tern_heads heads,
+                       tern_attend_tile *attend, const void *operands, float *scratch)
 {
-    const tern_part own = tern_team_share(t, s->batch * s->heads);
     const size_t group = s->heads / s->kv_heads, step = tern_tile_rows(s);
-    for (size_t row = own.first, end; row < own.end; row = end) {
-        end = min_size(own.end, (row / group + 1) * group);
+    for (size_t row = heads.first, end; row < heads.end; row = end) {
+        end = min_size(heads.end, (row / group + 1) * group);
         end = min_size(end, row + step);
-        const tern_tile_place tile =
-            place(s, row / s->heads, row % s->heads, 0, end - row);
+        tern_tile_place tile = place(s, row / s->heads, row % s->heads, 0, end - row);
+        if (end == heads.end) tile.next = heads.next;
         attend(s, &tile, operands, scratch);
     }
 }
 
 /* --- both --- */
 
-void tern_attend_part(const tern_team *t, const tern_attention_shape *s,
-                      tern_attend_tile *attend, const void *operands, float *scratch)
+/* A member's share. */
+static void attend_share(const tern_team *t, const tern_attention_shape *s,
+                         const cut *c, tern_attend_tile *attend, const void *operands,
+                         float *scratch)
 {
     if (s->queries == 1) {
-        attend_heads(t, s, attend, operands, scratch);
+        const tern_part own = tern_team_share(t, s->batch * s->heads);
+        tern_attend_heads(s, (tern_heads){.first = own.first, .end = own.end}, attend,
+                          operands, scratch);
         return;
     }
-    const cut c = cut_queries(s);
-    const tern_part own = tern_team_share(t, c.tiles);
+    const tern_part own = tern_team_share(t, c->tiles);
     for (size_t index = own.first; index < own.end; index++)
-        attend_queries(s, &c, index, attend, operands, scratch);
+        attend_queries(s, c, index, attend, operands, scratch);
 }
 
 /* Where lines share out evenly, a thread gets the rows that it has in other functions
@@ -95,7 +97,7 @@ void tern_attend_all(const tern_attention_shape *s, tern_attend_tile *attend,
     {
         const tern_team t = tern_team_here();
         if (s->queries == 1 || c.lines % t.count == 0)
-            tern_attend_part(&t, s, attend, operands, scratch + t.index * own);
+            attend_share(&t, s, &c, attend, operands, scratch + t.index * own);
         else /* tiles with more keys take longer */
 #pragma omp for schedule(dynamic)
             for (size_t index = 0; index < c.tiles; index++)

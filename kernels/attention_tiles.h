@@ -24,6 +24,7 @@ typedef struct tern_tile_place {
     size_t key_head;
     size_t rows, limit, slope; /* row r sees limit + slope * r keys */
     size_t at, step; /* q and o: of the first row; from row to row, in floats */
+    tern_fetch next; /* what is read after this tile */
 } tern_tile_place;
 
 /* What is done to one tile, with scratch of the thread's own. */
@@ -34,9 +35,9 @@ typedef void tern_attend_tile(const tern_attention_shape *s,
 /* All tiles, by threads of our own, each with `own` floats of scratch. */
 void tern_attend_all(const tern_attention_shape *s, tern_attend_tile *attend,
                      const void *operands, float *scratch, size_t own);
-/* A member's share of them. */
-void tern_attend_part(const tern_team *t, const tern_attention_shape *s,
-                      tern_attend_tile *attend, const void *operands, float *scratch);
+/* Some heads of one query (of each sequence). */
+void tern_attend_heads(const tern_attention_shape *s, tern_heads heads,
+                       tern_attend_tile *attend, const void *operands, float *scratch);
 
 /* Up to a multiple of 16. */
 static inline size_t tern_round16(size_t n)

@@ -185,7 +185,7 @@ static inline void finish(__m512i sum, __m512 factor, const float *add, float *y
  * `chains` registers, so that one vpdpbusd need not wait for the one before. From five
  * rows on there are enough of them: then two panels share what is read of q. */
 TERN_INLINE void few_group(const tern_matmul_block *b, size_t row, size_t panel,
-                           int rows, int panels)
+                           int rows, int panels, const uint8_t *next)
 {
     const int chains = (rows > 4 ? 2 : 4) / panels; /* registers for a sum */
     const size_t panel_bytes = b->tiles * TERN_TILE_BYTES;
@@ -202,9 +202,10 @@ TERN_INLINE void few_group(const tern_matmul_block *b, size_t row, size_t panel,
         __m512i t[2];
         TERN_UNROLLED (p, panels) {
             const uint8_t *at = tile + (size_t)p * panel_bytes;
-            t[p] = load_codes(at); /* and ask for the same tile of the next panels */
-            _mm_prefetch((const char *)at + (size_t)panels * panel_bytes, _MM_HINT_T1);
+            t[p] = load_codes(at);
+            _mm_prefetch((const char *)next + TERN_TILE_BYTES * p, _MM_HINT_T1);
         }
+        next += TERN_TILE_BYTES * panels;
         TERN_UNROLLED (j, 4) {
             __m512i u[2];
             TERN_UNROLLED (p, panels) u[p] = unpacked(t[p], j);
@@ -236,29 +237,33 @@ TERN_INLINE void few_group(const tern_matmul_block *b, size_t row, size_t panel,
 TERN_INLINE void few_rows(const tern_matmul_block *b, size_t p, int panels)
 {
     size_t row = 0;
+    const size_t bytes = b->tiles * TERN_TILE_BYTES;
+    const size_t after = p + (size_t)panels;
+    const uint8_t *next = b->codes + after * bytes;
+    if (b->next && after * TERN_PANEL_ROWS >= b->outputs) next = b->next;
     for (; row + FEW_GROUP <= b->rows; row += FEW_GROUP)
-        few_group(b, row, p, FEW_GROUP, panels);
+        few_group(b, row, p, FEW_GROUP, panels, next);
     switch (b->rows - row) {
     case 7:
-        few_group(b, row, p, 7, panels);
+        few_group(b, row, p, 7, panels, next);
         break;
     case 6:
-        few_group(b, row, p, 6, panels);
+        few_group(b, row, p, 6, panels, next);
         break;
     case 5:
-        few_group(b, row, p, 5, panels);
+        few_group(b, row, p, 5, panels, next);
         break;
     case 4:
-        few_group(b, row, p, 4, panels);
+        few_group(b, row, p, 4, panels, next);
         break;
     case 3:
-        few_group(b, row, p, 3, panels);
+        few_group(b, row, p, 3, panels, next);
         break;
     case 2:
-        few_group(b, row, p, 2, panels);
+        few_group(b, row, p, 2, panels, next);
         break;
     case 1:
-        few_group(b, row, p, 1, panels);
+        few_group(b, row, p, 1, panels, next);
         break;
     default:
         break;

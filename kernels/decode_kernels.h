@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "kernels/fetch.h"
 #include "kernels/cpu.h"
 #include "kernels/kernels.h"
 
@@ -72,8 +73,9 @@ typedef struct tern_codes_product {
  *
  *     c[i][j] = (add ? c[i][j] : 0) + (row[i] * col[j]) * (sum_p a[i][p] b[p][j])
  *
- * b has four of p side by side: b[p][j] is at b[4 (p / 4 * n + j) + p % 4]. Codes are
- * in -127 .. 127, those of a not below 0 if `positive`; else sums are unspecified. */
+ * b has four of p side by side: b[p][j] is at b[4 (p / 4 * b_row + j) + p % 4]. Codes
+ * are in -127 .. 127, those of a not below 0 if `positive`; else sums are unspecified.
+ */
 typedef struct tern_int8_product {
     const int8_t *a; /* (m, k), a_row apart */
     size_t a_row;
@@ -82,9 +84,9 @@ typedef struct tern_int8_product {
     const float *row; /* (m) */
     size_t m, k;      /* k a multiple of 4 */
     const int8_t *b;  /* (k, n) in that order */
-    size_t n;         /* a multiple of 16 */
+    size_t b_row, n;  /* multiples of 16, n <= b_row */
     const float *col; /* (n), NULL for ones */
-    size_t ahead;     /* bytes from b to what comes next, fetched meanwhile; or 0 */
+    tern_fetch ahead; /* meanwhile */
     float *c;         /* (m, n), c_row apart */
     size_t c_row;
     bool add;

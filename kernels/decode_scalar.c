@@ -82,7 +82,8 @@ static void int8_product(const tern_int8_product *t)
         for (size_t j = 0; j < t->n; j++) {
             const int8_t *a = t->a + i * t->a_row, *b = t->b + 4 * j;
             int32_t sum = 0;
-            for (size_t p = 0; p < t->k; p++) sum += a[p] * b[p / 4 * 4 * t->n + p % 4];
+            for (size_t p = 0; p < t->k; p++)
+                sum += a[p] * b[p / 4 * 4 * t->b_row + p % 4];
             const float scale = t->col ? t->row[i] * t->col[j] : t->row[i];
             float *c = t->c + i * t->c_row + j;
             *c = fmaf((float)sum, scale, t->add ? *c : 0.0f);

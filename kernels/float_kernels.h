@@ -20,6 +20,7 @@
 
 #include "base/spec.h"
 #include "kernels/cpu.h"
+#include "kernels/fetch.h"
 #include "kernels/rows.h"
 
 /* A product in chains, for attention: every c[i][j] is one chain of fused
@@ -36,16 +37,15 @@
  * b_panel > 0, for one row: bands lie in panels of four, b_panel elements apart; n is a
  * multiple of 16.
  *
- * ahead > 0: the next product will read n * k elements of b in a row from so many on,
- * which are fetched in that order while this one is computed (by several rows; one is
- * too fast to gain by it). Nothing need be there.
+ * ahead: what will be read next, fetched while this product is computed (slope 0).
  */
 typedef struct tern_chain {
     const float *a;
     size_t a_row, a_col;
     const float *b;
     const uint16_t *b16; /* fp16 bits in its place, if b is NULL */
-    size_t b_row, b_band, b_panel, ahead;
+    size_t b_row, b_band, b_panel;
+    tern_fetch ahead;
     float *c;
     size_t c_row;
     size_t m, n, k, slope;

@@ -19,19 +19,11 @@ TERN_INLINE lanes load_either(const void *w, size_t at, size_t c, bool half)
     return lanes_load_n((const float *)w + at, c);
 }
 
-/* Have n elements of b from `at` on fetched into the second level cache. */
-TERN_INLINE void fetch(const void *b, size_t at, size_t n, bool half)
-{
-    const size_t size = half ? sizeof(uint16_t) : sizeof(float);
-    const char *p = (const char *)b + at * size;
-    UNROLLED (i, (n * size + 63) / 64) __builtin_prefetch(p + 64 * i, 0, 2);
-}
-
 /* Columns [j, j + 16 * vecs) of rows [i, i + rows) of a chain product; c lanes of the
- * last vector exist. rows, vecs, half and far (there is an `ahead`) are constants
- * wherever this is inlined. */
+ * last vector exist. rows, vecs, half and whether there is a `far` to fetch
+ * are constants wherever this is inlined. */
 TERN_INLINE void chain_block(const tern_chain *t, size_t i, size_t j, size_t rows,
-                             size_t vecs, size_t c, bool half, bool far)
+                             size_t vecs, size_t c, bool half, tern_fetching *far)
 {
     lanes acc[CHAIN_ROWS][CHAIN_VECS], b[CHAIN_VECS];
     float *y = t->c + i * t->c_row + j;
@@ -39,14 +31,14 @@ TERN_INLINE void chain_block(const tern_chain *t, size_t i, size_t j, size_t row
     const void *bs = half ? (const void *)t->b16 : (const void *)t->b;
     const size_t a_row = t->a_row, a_col = t->a_col, b_row = t->b_row;
     const size_t band = t->b_band ? t->b_band : 16;
-    size_t at = j / 16 * band, next = t->ahead + j * t->k;
+    size_t at = j / 16 * band;
 
     UNROLLED (r, rows)
         UNROLLED (v, vecs)
             acc[r][v] =
                 t->add ? lanes_load_n(y + r * t->c_row + 16 * v, c) : lanes_set(0.0f);
     for (size_t p = t->k + i * t->slope; p > 0; p--, ap += a_col, at += b_row) {
-        if (far) fetch(bs, next, 16 * vecs, half), next += 16 * vecs;
+        if (far) tern_fetch_step(far);
         UNROLLED (v, vecs) b[v] = load_either(bs, at + v * band, c, half);
         UNROLLED (r, rows) {
             const lanes a = lanes_set(ap[r * a_row]);
@@ -72,7 +64,7 @@ TERN_INLINE void chain_block(const tern_chain *t, size_t i, size_t j, size_t row
 
 /* All rows of the columns that start at j. */
 TERN_INLINE void chain_columns(const tern_chain *t, size_t j, size_t vecs, size_t c,
-                               bool half, bool far)
+                               bool half, tern_fetching *far)
 {
     const size_t m = t->m;
     size_t i = 0;
@@ -90,7 +82,7 @@ TERN_INLINE void chain_columns(const tern_chain *t, size_t j, size_t vecs, size_
  * each other, and rows of b are read in longer pieces. Columns [j, j + 16 * vecs), of
  * which those beyond 64 are in the next panel if there are panels. */
 TERN_INLINE void chain_single(const tern_chain *t, size_t j, size_t vecs, size_t c,
-                              bool half)
+                              bool half, tern_fetching *far)
 {
     lanes acc[SINGLE_VECS];
     float *y = t->c + j;
@@ -102,6 +94,7 @@ TERN_INLINE void chain_single(const tern_chain *t, size_t j, size_t vecs, size_t
     UNROLLED (v, vecs) acc[v] = t->add ? lanes_load_n(y + 16 * v, c) : lanes_set(0.0f);
     for (size_t p = t->k; p > 0; p--, ap += t->a_col) {
         const lanes a = lanes_set(*ap);
+        if (vecs >= 4) tern_fetch_step(far);
         UNROLLED (v, vecs) {
             const lanes b = load_either(bs, at[v / 4] + v % 4 * band, c, half);
             acc[v] = lanes_fma(a, b, acc[v]);
@@ -112,45 +105,51 @@ TERN_INLINE void chain_single(const tern_chain *t, size_t j, size_t vecs, size_t
     UNROLLED (v, vecs) lanes_store_n(y + 16 * v, acc[v], c);
 }
 
-TERN_INLINE void chain_one_row(const tern_chain *t, bool half)
+TERN_INLINE void chain_one_row(const tern_chain *t, bool half, tern_fetching *far)
 {
     const size_t n = t->n;
     size_t j = 0;
-    for (; j + 128 <= n && SINGLE_VECS >= 8; j += 128) chain_single(t, j, 8, 16, half);
-    if (j + 96 <= n && SINGLE_VECS >= 8) chain_single(t, j, 6, 16, half), j += 96;
-    for (; j + 64 <= n; j += 64) chain_single(t, j, 4, 16, half);
-    if (j + 32 <= n) chain_single(t, j, 2, 16, half), j += 32;
-    if (j + 16 <= n) chain_single(t, j, 1, 16, half), j += 16;
-    if (j < n) chain_single(t, j, 1, n - j, half);
+    if (SINGLE_VECS >= 8) {
+        for (; j + 128 <= n; j += 128) chain_single(t, j, 8, 16, half, far);
+        if (j + 96 <= n) chain_single(t, j, 6, 16, half, far), j += 96;
+    }
+    for (; j + 64 <= n; j += 64) chain_single(t, j, 4, 16, half, far);
+    if (j + 32 <= n) chain_single(t, j, 2, 16, half, far), j += 32;
+    if (j + 16 <= n) chain_single(t, j, 1, 16, half, far), j += 16;
+    if (j < n) chain_single(t, j, 1, n - j, half, far);
 }
 
-TERN_INLINE void chain_of(const tern_chain *t, bool half, bool far)
+/* Only the widest columns, which are nearly all, fetch: less code. */
+TERN_INLINE void chain_rows(const tern_chain *t, bool half, tern_fetching *far)
 {
     const size_t n = t->n;
     size_t j = 0;
-    if (!far && t->m == 1) {
-        chain_one_row(t, half);
-        return;
-    }
+    if (far)
+        for (; j + 16 * CHAIN_VECS <= n; j += 16 * CHAIN_VECS)
+            chain_columns(t, j, CHAIN_VECS, 16, half, far);
     for (; j + 64 <= n && CHAIN_VECS >= 4; j += 64)
-        chain_columns(t, j, 4, 16, half, far);
+        chain_columns(t, j, 4, 16, half, NULL);
     for (; j + 32 <= n && CHAIN_VECS >= 2; j += 32)
-        chain_columns(t, j, 2, 16, half, far);
-    for (; j + 16 <= n; j += 16) chain_columns(t, j, 1, 16, half, far);
-    if (j < n) chain_columns(t, j, 1, n - j, half, far);
+        chain_columns(t, j, 2, 16, half, NULL);
+    for (; j + 16 <= n; j += 16) chain_columns(t, j, 1, 16, half, NULL);
+    if (j < n) chain_columns(t, j, 1, n - j, half, NULL);
+}
+
+TERN_INLINE void chain_of(const tern_chain *t, bool half)
+{
+    tern_fetching far = tern_fetch_begin(t->ahead);
+    if (t->m == 1)
+        chain_one_row(t, half, &far);
+    else
+        chain_rows(t, half, t->ahead.rows && !t->slope ? &far : NULL);
 }
 
 static void chain(const tern_chain *t)
 {
-    const bool far = t->ahead && !t->slope && t->m > 1;
-    if (t->b && far)
-        chain_of(t, false, true);
-    else if (t->b)
-        chain_of(t, false, false);
-    else if (far)
-        chain_of(t, true, true);
+    if (t->b)
+        chain_of(t, false);
     else
-        chain_of(t, true, false);
+        chain_of(t, true);
 }
 
 /* One step of c elements for rows x cols sums. */

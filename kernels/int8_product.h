@@ -22,23 +22,19 @@
 #include "kernels/decode_kernels.h"
 #include "kernels/unroll.h"
 
-enum { INT8_ROWS = 4, INT8_LINE = 64 };
+enum { INT8_ROWS = 4 };
 
-/* Rows [i, i + rows), columns [j, j + vecs * INT8_LANES). The first rows fetch what is
- * ahead, from its beginning to its end, which memory likes better than the order in
- * which it will be read. */
+/* Rows [i, i + rows), columns [j, j + vecs * INT8_LANES). */
 TERN_INLINE void int8_tile(const tern_int8_product *t, size_t i, size_t j, int rows,
-                           int vecs, bool positive)
+                           int vecs, bool positive, tern_fetching *f)
 {
     const int8_t *a = t->a + i * t->a_row, *b = t->b + 4 * j;
-    const int8_t *next = t->b + (i == 0 ? t->ahead : 0) + j * t->k;
+    tern_fetching next = *f;
     int8_words sum[INT8_ROWS][INT8_VECS];
     TERN_UNROLLED (r, rows)
         TERN_UNROLLED (v, vecs) sum[r][v] = int8_start(t->a_sum[i + (size_t)r]);
-    for (size_t p = 0; p < t->k; p += 4, b += 4 * t->n) {
-        TERN_UNROLLED (l, (vecs * INT8_LANES * 4 + INT8_LINE - 1) / INT8_LINE)
-            __builtin_prefetch(next + INT8_LINE * l);
-        next += vecs * INT8_LANES * 4;
+    for (size_t p = 0; p < t->k; p += 4, b += 4 * t->b_row) {
+        tern_fetch_step(&next);
         TERN_UNROLLED (v, vecs) {
             const int8_words w = int8_load(b + 4 * INT8_LANES * v);
             TERN_UNROLLED (r, rows) {
@@ -47,6 +43,7 @@ TERN_INLINE void int8_tile(const tern_int8_product *t, size_t i, size_t j, int r
             }
         }
     }
+    *f = next;
     TERN_UNROLLED (r, rows) {
         float *c = t->c + (i + (size_t)r) * t->c_row + j;
         TERN_UNROLLED (v, vecs)
@@ -57,20 +54,22 @@ TERN_INLINE void int8_tile(const tern_int8_product *t, size_t i, size_t j, int r
 }
 
 TERN_INLINE void int8_columns(const tern_int8_product *t, size_t j, int vecs,
-                              bool positive)
+                              bool positive, tern_fetching *f)
 {
     size_t i = 0;
-    for (; i + 4 <= t->m; i += 4) int8_tile(t, i, j, 4, vecs, positive);
-    if (i + 2 <= t->m) int8_tile(t, i, j, 2, vecs, positive), i += 2;
-    if (i < t->m) int8_tile(t, i, j, 1, vecs, positive);
+    for (; i + 4 <= t->m; i += 4) int8_tile(t, i, j, 4, vecs, positive, f);
+    if (i + 2 <= t->m) int8_tile(t, i, j, 2, vecs, positive, f), i += 2;
+    if (i < t->m) int8_tile(t, i, j, 1, vecs, positive, f);
 }
 
 TERN_INLINE void int8_all(const tern_int8_product *t, bool positive)
 {
     enum { LONG = INT8_VECS * INT8_LANES, SHORT = 16 < LONG ? 16 : LONG };
+    tern_fetching f = tern_fetch_begin(t->ahead);
+    tern_fetch_step(&f); /* a row more than there are steps: the scales */
     size_t j = 0;
-    for (; j + LONG <= t->n; j += LONG) int8_columns(t, j, INT8_VECS, positive);
-    for (; j < t->n; j += SHORT) int8_columns(t, j, SHORT / INT8_LANES, positive);
+    for (; j + LONG <= t->n; j += LONG) int8_columns(t, j, INT8_VECS, positive, &f);
+    for (; j < t->n; j += SHORT) int8_columns(t, j, SHORT / INT8_LANES, positive, &f);
 }
 
 static void int8_product(const tern_int8_product *t)

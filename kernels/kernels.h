@@ -30,6 +30,7 @@ typedef struct tern_matmul_block {
     const float *scale;   /* (rows) s */
     const int32_t *sum;   /* (rows) sum of q */
     const uint8_t *codes; /* panels of `tiles` tiles each; 64-byte aligned */
+    const uint8_t *next;  /* what is read after them; NULL: what follows */
     size_t tiles;
     float gamma;
     const float *add; /* (rows, ldy) or NULL; may be y */

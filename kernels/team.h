@@ -26,6 +26,7 @@
 
 #include "base/spec.h"
 #include "kernels/attention.h"
+#include "kernels/fetch.h"
 #include "kernels/ternary.h"
 
 enum { TERN_TEAM_MAX = 64 }; /* members of a team that deals */
@@ -106,10 +107,11 @@ void tern_narrow_row(const float *x, size_t n, uint16_t *y);
 
 /* --- products --- */
 
-/* Outputs of panels [first, end) of w for all rows of x. */
+/* Outputs of panels [first, end) of w for all rows of x. `next`: codes that the member
+ * reads after them, fetched meanwhile; NULL: those that follow. */
 void tern_ternary_matmul_panels(const tern_qrows *x, const tern_ternary *w,
                                 const float *add, float *y, size_t ldy, size_t first,
-                                size_t end);
+                                size_t end, const uint8_t *next);
 /* Panels of a matrix. */
 static inline size_t tern_ternary_panels(const tern_ternary *w)
 {
@@ -127,11 +129,18 @@ void tern_dot_matmul_half_part(const float *x, size_t m, size_t k, const uint16_
 
 /* Floats of scratch that one member needs. */
 size_t tern_attention_part_scratch(const tern_attention_shape *s);
-/* This member's part of tern_attention(); scratch is its own. */
-void tern_attention_part(const tern_team *t, const tern_attention_shape *s,
+/* Query heads [first, end) of one row, and what the member reads after them: the first
+ * keys of another key head. */
+typedef struct tern_heads {
+    size_t first, end;
+    tern_fetch next;
+} tern_heads;
+
+/* These heads of tern_attention() of one query; scratch is the member's own. */
+void tern_attention_part(const tern_attention_shape *s, tern_heads heads,
                          const float *q, const float *k, const float *v, float *o,
                          float *scratch);
-void tern_attention_half_part(const tern_team *t, const tern_attention_shape *s,
+void tern_attention_half_part(const tern_attention_shape *s, tern_heads heads,
                               const float *q, const uint16_t *k, const uint16_t *v,
                               float *o, float *scratch);
 

@@ -37,6 +37,7 @@ static size_t row_parts(size_t rows, size_t threads)
 /* One thread's part: rows [row, row_end) and panels [p, p_end). */
 typedef struct rectangle {
     size_t row, row_end, p, p_end;
+    const uint8_t *next; /* as in tern_matmul_block */
 } rectangle;
 
 static void multiply(const tern_qrows *x, const tern_ternary *w, const float *add,
@@ -51,6 +52,7 @@ static void multiply(const tern_qrows *x, const tern_ternary *w, const float *ad
         .scale = x->scale + r->row,
         .sum = x->sum + r->row,
         .codes = w->codes + r->p * tiles * TERN_TILE_BYTES,
+        .next = r->next,
         .tiles = tiles,
         .gamma = w->scale,
         .add = add ? add + r->row * ldy + first : NULL,
@@ -67,11 +69,11 @@ static void multiply(const tern_qrows *x, const tern_ternary *w, const float *ad
 
 void tern_ternary_matmul_panels(const tern_qrows *x, const tern_ternary *w,
                                 const float *add, float *y, size_t ldy, size_t first,
-                                size_t end)
+                                size_t end, const uint8_t *next)
 {
     assert(x->cols == w->cols && x->stride == tern_qrows_stride(x->cols));
     multiply(x, w, add, y, ldy,
-             &(rectangle){.row_end = x->rows, .p = first, .p_end = end});
+             &(rectangle){.row_end = x->rows, .p = first, .p_end = end, .next = next});
 }
 
 void tern_ternary_matmul(const tern_qrows *x, const tern_ternary *w, const float *add,

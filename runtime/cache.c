@@ -121,6 +121,19 @@ void tern_cache_put(const tern_session *s, int64_t layer, int64_t head,
 
 /* --- attention over it --- */
 
+tern_fetch tern_cache_keys(const tern_session *s, int64_t layer, int64_t head,
+                           int64_t position)
+{
+    const tern_spec *m = &s->model->spec;
+    const size_t D = (size_t)m->head_dim, seen = (size_t)position + 1;
+    const size_t keys = seen < TERN_KEY_PANEL ? seen : TERN_KEY_PANEL;
+    const size_t size = types[s->cache_type].size;
+    const size_t at = layer_at(s, layer) + (size_t)head * head_of(m, s->cache_type);
+    const char *p = (const char *)s->cache + at * size;
+    if (s->cache_type == TERN_CACHE_INT8) return tern_int8_keys(p, D, keys);
+    return tern_fetch_bytes(p, keys * D * size);
+}
+
 size_t tern_cache_part_scratch(const tern_session *s, int64_t past, int64_t rows)
 {
     const tern_attention_shape shape = shape_of(s, past, rows);
@@ -156,8 +169,8 @@ void tern_cache_attend(const tern_session *s, int64_t layer, int64_t rows)
     }
 }
 
-void tern_cache_attend_part(const tern_team *t, const tern_session *s, int64_t layer,
-                            int64_t position, const float *q, float *o, float *scratch)
+void tern_cache_attend_part(const tern_session *s, int64_t layer, int64_t position,
+                            tern_heads heads, const float *q, float *o, float *scratch)
 {
     const tern_attention_shape shape = shape_of(s, position, 1);
     const size_t at = layer_at(s, layer), values = at + side(&s->model->spec);
@@ -165,13 +178,14 @@ void tern_cache_attend_part(const tern_team *t, const tern_session *s, int64_t l
     const uint16_t *half = s->cache;
     switch (s->cache_type) {
     case TERN_CACHE_F32:
-        tern_attention_part(t, &shape, q, full + at, full + values, o, scratch);
+        tern_attention_part(&shape, heads, q, full + at, full + values, o, scratch);
         break;
     case TERN_CACHE_F16:
-        tern_attention_half_part(t, &shape, q, half + at, half + values, o, scratch);
+        tern_attention_half_part(&shape, heads, q, half + at, half + values, o,
+                                 scratch);
         break;
     case TERN_CACHE_INT8:
-        tern_attention_int8_part(t, &shape, q, (const uint8_t *)s->cache + at, o,
+        tern_attention_int8_part(&shape, heads, q, (const uint8_t *)s->cache + at, o,
                                  scratch);
         break;
     }

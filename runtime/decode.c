@@ -1,13 +1,13 @@
 /* decode.c - a few rows through the model with all threads in one parallel region.
  *
  * What session.c does call by call, with threads that meet ten times a layer, is done
- * here by a team (kernels/team.h) that meets five or six times:
+ * here by a team (kernels/team.h) that meets four to six times:
  *
  *     norm, quantise          one row: every member for itself, so that nobody waits;
  *                             several: each member some rows
  *     q, k, v                 the panels of the three matrices, dealt as one
- *     rotate, store           heads of rows
- *     attend                  heads of rows
+ *     rotate, store, attend   heads of rows: with a meeting after `store` only where
+ *                             keys are not their own
  *     norm, quantise, o       panels; h += is part of the product
  *     norm, quantise, gate,   panels: the same of both, then glu on the outputs
  *     up, glu
@@ -42,6 +42,7 @@ enum {
 typedef struct decoding {
     const tern_decode_row *rows;
     int64_t n, first;
+    bool strangers;     /* every row is of another session */
     tern_session *home; /* whose scratch is used */
     const tern_spec *spec;
     float *logits;
@@ -89,6 +90,12 @@ static tern_qrows prepare(const decoding *d, const tern_team *t, const float *x,
     return q;
 }
 
+/* Bytes of codes in a panel of a product with x. */
+static size_t panel_bytes(const tern_qrows *x)
+{
+    return 16 * x->cols / 4;
+}
+
 /* Panels `own` of all panels of the jobs. */
 static void multiply_part(const tern_qrows *x, const job *jobs, size_t count,
                           tern_part own)
@@ -101,15 +108,11 @@ static void multiply_part(const tern_qrows *x, const job *jobs, size_t count,
         const size_t end = min_size(own.end, before + here);
         if (end > before + first)
             tern_matrix_panels(w, x, jobs[i].add ? jobs[i].y : NULL, jobs[i].y, w->rows,
-                               first, end - before);
+                               first, end - before,
+                               i + 1 < count ? tern_matrix_codes(jobs[i + 1].w, 0)
+                                             : NULL);
         before += here;
     }
-}
-
-/* Bytes of codes in a panel of a product with x. */
-static size_t panel_bytes(const tern_qrows *x)
-{
-    return 16 * x->cols / 4;
 }
 
 static void multiply(const tern_team *t, int parity, const tern_qrows *x,
@@ -123,38 +126,94 @@ static void multiply(const tern_team *t, int parity, const tern_qrows *x,
         multiply_part(x, jobs, count, part);
 }
 
-/* Rotated queries stay where they are, keys and values go to the cache: the heads of a
- * key head of a row together. */
-static void store(const decoding *d, const tern_team *t, int64_t layer)
+/* Key head `head` of row i: rotated queries stay where they are, key and value go to
+ * the cache. */
+static void store(const decoding *d, int64_t layer, size_t i, size_t head)
+{
+    const tern_session *s = d->home, *to = d->rows[i].session;
+    const size_t D = (size_t)d->spec->head_dim, KV = (size_t)d->spec->kv_heads;
+    const size_t group = (size_t)d->spec->heads / KV, at = i * KV + head;
+    const size_t angle = (size_t)d->rows[i].position * (D / 2);
+    float *q = s->q + at * group * D, *k = s->new_k + at * D;
+    tern_rope_row(q, group, D, to->cos + angle, to->sin + angle, q);
+    tern_rope_row(k, 1, D, to->cos + angle, to->sin + angle, k);
+    tern_cache_put(to, layer, (int64_t)head, d->rows[i].position, k, s->new_v + at * D);
+}
+
+static void store_all(const decoding *d, const tern_team *t, int64_t layer)
+{
+    const size_t KV = (size_t)d->spec->kv_heads;
+    const tern_part own = tern_team_share(t, (size_t)d->n * KV);
+    for (size_t i = own.first; i < own.end; i++) store(d, layer, i / KV, i % KV);
+}
+
+/* Query heads of row i. */
+static void attend(const decoding *d, const tern_team *t, int64_t layer, size_t i,
+                   tern_heads heads)
 {
     const tern_session *s = d->home;
-    const size_t D = (size_t)d->spec->head_dim, KV = (size_t)d->spec->kv_heads;
-    const size_t group = (size_t)d->spec->heads / KV;
-    const tern_part own = tern_team_share(t, (size_t)d->n * KV);
-    for (size_t i = own.first; i < own.end; i++) {
-        const tern_decode_row *row = &d->rows[i / KV];
-        const tern_session *to = row->session;
-        const size_t at = (size_t)row->position;
-        const float *cosines = to->cos + at * (D / 2), *sines = to->sin + at * (D / 2);
-        float *q = s->q + i * group * D;
-        float *k = s->new_k + i * D, *v = s->new_v + i * D;
-        tern_rope_row(q, group, D, cosines, sines, q);
-        tern_rope_row(k, 1, D, cosines, sines, k);
-        tern_cache_put(to, layer, (int64_t)(i % KV), row->position, k, v);
+    const size_t at = i * (size_t)(d->spec->heads * d->spec->head_dim);
+    float *scratch = (float *)s->attention + t->index * d->scratch;
+    tern_cache_attend_part(d->rows[i].session, layer, d->rows[i].position, heads,
+                           s->q + at, s->o + at, scratch);
+}
+
+/* Members with less to do in one row get more in the next. */
+static tern_team turned(const tern_team *t, size_t row)
+{
+    return (tern_team){.index = (t->index + row) % t->count, .count = t->count};
+}
+
+static void attend_all(const decoding *d, const tern_team *t, int64_t layer)
+{
+    for (size_t i = 0; i < (size_t)d->n; i++) {
+        const tern_team now = turned(t, i);
+        const tern_part own = tern_team_share(&now, (size_t)d->spec->heads);
+        attend(d, t, layer, i, (tern_heads){.first = own.first, .end = own.end});
     }
 }
 
-static void attend(const decoding *d, const tern_team *t, int64_t layer)
+/* Can the one who stores a key be the one who needs it? Where key heads share out
+ * evenly; or if no row sees the key of another, and there are enough of them. */
+static bool heads_are_own(const decoding *d, const tern_team *t)
 {
-    const tern_session *s = d->home;
-    const size_t Q = (size_t)(d->spec->heads * d->spec->head_dim);
-    float *scratch = (float *)s->attention + t->index * d->scratch;
-    for (int64_t i = 0; i < d->n; i++) {
-        /* Members with less to do in one row get more in the next. */
-        const tern_team turned = {.index = (t->index + (size_t)i) % t->count,
-                                  .count = t->count};
-        tern_cache_attend_part(&turned, d->rows[i].session, layer, d->rows[i].position,
-                               s->q + (size_t)i * Q, s->o + (size_t)i * Q, scratch);
+    const size_t KV = (size_t)d->spec->kv_heads;
+    return KV % t->count == 0 || (d->strangers && (size_t)d->n * KV >= 4 * t->count);
+}
+
+/* The key heads of row i that a member has to itself: the same in every row, if they
+ * share out evenly. */
+static tern_part own_heads(const decoding *d, const tern_team *t, size_t i)
+{
+    const size_t KV = (size_t)d->spec->kv_heads;
+    const tern_team now = turned(t, KV % t->count == 0 ? 0 : i);
+    return tern_team_share(&now, KV);
+}
+
+/* Keys that are read after those of a head of row i; nothing after the last row's. */
+static tern_fetch next_keys(const decoding *d, const tern_team *t, int64_t layer,
+                            size_t i, size_t head)
+{
+    const bool more = head + 1 < own_heads(d, t, i).end;
+    const tern_decode_row *row = &d->rows[more ? i : i + 1];
+    if (!more && i + 1 == (size_t)d->n) return (tern_fetch){0};
+    const size_t next = more ? head + 1 : own_heads(d, t, i + 1).first;
+    return tern_cache_keys(row->session, layer, (int64_t)next, row->position);
+}
+
+/* So a key's lines in the cache are fetched once. */
+static void store_and_attend(const decoding *d, const tern_team *t, int64_t layer)
+{
+    const size_t group = (size_t)(d->spec->heads / d->spec->kv_heads);
+    for (size_t i = 0; i < (size_t)d->n; i++) {
+        const tern_part own = own_heads(d, t, i);
+        for (size_t head = own.first; head < own.end; head++) {
+            store(d, layer, i, head);
+            attend(d, t, layer, i,
+                   (tern_heads){.first = head * group,
+                                .end = (head + 1) * group,
+                                .next = next_keys(d, t, layer, i, head)});
+        }
     }
 }
 
@@ -168,9 +227,13 @@ static void attention_block(const decoding *d, const tern_team *t, int64_t layer
         {&w->q, s->q, false}, {&w->k, s->new_k, false}, {&w->v, s->new_v, false}};
     multiply(t, 0, &x, in, 3);
     tern_team_wait(t);
-    store(d, t, layer);
-    tern_team_wait(t);
-    attend(d, t, layer);
+    if (heads_are_own(d, t)) {
+        store_and_attend(d, t, layer);
+    } else {
+        store_all(d, t, layer);
+        tern_team_wait(t);
+        attend_all(d, t, layer);
+    }
     tern_team_wait(t);
     const tern_qrows y = prepare(d, t, s->o, w->attn_sub_norm, m->heads * m->head_dim);
     multiply(t, 1, &y, &(job){&w->o, s->h, true}, 1);
@@ -185,8 +248,10 @@ static void gate_up_part(const decoding *d, const tern_qrows *x, const tern_laye
     const tern_session *s = d->home;
     const size_t F = (size_t)d->spec->ffn;
     const size_t from = 16 * own.first, to = min_size(16 * own.end, F);
-    tern_matrix_panels(&w->gate, x, NULL, s->gate, F, own.first, own.end);
-    tern_matrix_panels(&w->up, x, NULL, s->up, F, own.first, own.end);
+    tern_matrix_panels(&w->gate, x, NULL, s->gate, F, own.first, own.end,
+                       tern_matrix_codes(&w->up, own.first));
+    tern_matrix_panels(&w->up, x, NULL, s->up, F, own.first, own.end,
+                       tern_matrix_codes(&w->gate, own.end));
     for (size_t r = 0; r < (size_t)d->n; r++) {
         float *gate = s->gate + r * F + from;
         tern_glu_part(d->spec->activation, gate, s->up + r * F + from, to - from, gate);
@@ -360,6 +425,14 @@ static void compute(const decoding *d, int threads)
     }
 }
 
+static bool strangers(const tern_decode_row *rows, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < i; j++)
+            if (rows[i].session == rows[j].session) return false;
+    return true;
+}
+
 bool tern_decode_can(const tern_session *s)
 {
     return !s->model->some_float && s->model->head->form != TERN_MATRIX_BLOCKS &&
@@ -371,6 +444,7 @@ void tern_decode(const tern_decode_row *rows, int64_t n, int64_t first, float *l
     assert(n > 0 && n <= TERN_DECODE_ROWS);
     const decoding d = {.rows = rows,
                         .n = n,
+                        .strangers = strangers(rows, n),
                         .first = first,
                         .home = rows[0].session,
                         .spec = &rows[0].session->model->spec,

@@ -421,6 +421,11 @@ static bool packed(const tern_matrix *w)
     return atomic_load_explicit(&w->packed, memory_order_acquire);
 }
 
+const uint8_t *tern_matrix_codes(const tern_matrix *w, size_t panel)
+{
+    return packed(w) ? w->ternary.codes + panel * panel_bytes(w) : NULL;
+}
+
 /* Panels that WAITING_BYTES hold. */
 static size_t waiting_panels(const tern_matrix *w)
 {
@@ -439,14 +444,15 @@ static void multiply_waiting(const tern_matrix *w, const tern_qrows *x,
                                .scale = w->ternary.scale,
                                .codes = codes};
     tern_ternary_matmul_panels(x, &part, add ? add + from : NULL, y + from, ldy, 0,
-                               end - first);
+                               end - first, NULL);
 }
 
 void tern_matrix_panels(const tern_matrix *w, const tern_qrows *x, const float *add,
-                        float *y, size_t ldy, size_t first, size_t end)
+                        float *y, size_t ldy, size_t first, size_t end,
+                        const uint8_t *next)
 {
     if (packed(w)) {
-        tern_ternary_matmul_panels(x, &w->ternary, add, y, ldy, first, end);
+        tern_ternary_matmul_panels(x, &w->ternary, add, y, ldy, first, end, next);
         return;
     }
     const size_t most = waiting_panels(w);
@@ -465,7 +471,7 @@ void tern_matrix_matmul(const tern_matrix *w, const tern_qrows *x, const float *
 #pragma omp parallel for num_threads(tern_threads()) schedule(static)
     for (size_t p = 0; p < panels; p += most)
         tern_matrix_panels(w, x, add, y, w->rows, p,
-                           panels - p < most ? panels : p + most);
+                           panels - p < most ? panels : p + most, NULL);
 }
 
 /* --- using a head in codes --- */

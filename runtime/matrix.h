@@ -89,9 +89,12 @@ void tern_matrix_free(tern_matrix *w);
 /* Fill the panels of a matrix that waits (blocks is not NULL). Others may multiply by
  * it meanwhile. The file's memory is given back as it has been read. Parallel. */
 void tern_matrix_pack(tern_matrix *w, const tern_gguf *file);
+/* Codes of form TERNARY from a panel on; NULL of a matrix that waits. */
+const uint8_t *tern_matrix_codes(const tern_matrix *w, size_t panel);
 /* y = x W^T (+ add), as tern_ternary_matmul_panels() and tern_ternary_matmul(). */
 void tern_matrix_panels(const tern_matrix *w, const tern_qrows *x, const float *add,
-                        float *y, size_t ldy, size_t first, size_t end);
+                        float *y, size_t ldy, size_t first, size_t end,
+                        const uint8_t *next);
 void tern_matrix_matmul(const tern_matrix *w, const tern_qrows *x, const float *add,
                         float *y);
 

@@ -65,6 +65,9 @@ tern_status tern_session_want_scratch(tern_session *s);
 
 /* Bytes that hold so many positions of any type. */
 size_t tern_cache_bytes(const tern_spec *m, int64_t positions);
+/* The first keys of a key head, as far as a position sees them. */
+tern_fetch tern_cache_keys(const tern_session *s, int64_t layer, int64_t head,
+                           int64_t position);
 /* A key and a value (D) into the cache. */
 void tern_cache_put(const tern_session *s, int64_t layer, int64_t head,
                     int64_t position, const float *k, const float *v);
@@ -76,9 +79,9 @@ size_t tern_cache_part_scratch(const tern_session *s, int64_t past, int64_t rows
 /* o from q, of `rows` rows of the session from its end on, whose keys and values are in
  * the cache; by all threads. */
 void tern_cache_attend(const tern_session *s, int64_t layer, int64_t rows);
-/* A member's part of one row (H * D). */
-void tern_cache_attend_part(const tern_team *t, const tern_session *s, int64_t layer,
-                            int64_t position, const float *q, float *o, float *scratch);
+/* Some query heads of one row (H * D), by one member of a team. */
+void tern_cache_attend_part(const tern_session *s, int64_t layer, int64_t position,
+                            tern_heads heads, const float *q, float *o, float *scratch);
 
 /* --- decode.c --- */
 

@@ -47,20 +47,22 @@ static void check_product(size_t m, size_t n, size_t k, bool columns, bool add,
             want[i][j] = j < n ? fmaf((float)s, scale, add ? c[i][j] : 0.0f) : c[i][j];
         }
     }
-    tern_decode_active->int8_product(&(tern_int8_product){.a = a,
-                                                          .a_row = a_row,
-                                                          .a_sum = sum,
-                                                          .positive = positive,
-                                                          .row = row,
-                                                          .m = m,
-                                                          .k = k,
-                                                          .b = b,
-                                                          .n = n,
-                                                          .ahead = sizeof b,
-                                                          .col = columns ? col : NULL,
-                                                          .c = c[0],
-                                                          .c_row = MOST_N + 1,
-                                                          .add = add});
+    tern_decode_active->int8_product(
+        &(tern_int8_product){.a = a,
+                             .a_row = a_row,
+                             .a_sum = sum,
+                             .positive = positive,
+                             .row = row,
+                             .m = m,
+                             .k = k,
+                             .b = b,
+                             .b_row = n,
+                             .n = n,
+                             .ahead = {b, 25, 1 + (int)m % 4},
+                             .col = columns ? col : NULL,
+                             .c = c[0],
+                             .c_row = MOST_N + 1,
+                             .add = add});
     for (size_t i = 0; i < m; i++)
         cr_assert(eq(sz, first_difference(c[i], want[i], n + 1), n + 1),
                   "%zu x %zu x %zu, row %zu, %s", m, n, k, i,
@@ -101,6 +103,7 @@ Test(attention_int8, extremes)
                                                                   .m = 1,
                                                                   .k = 64,
                                                                   .b = b,
+                                                                  .b_row = 16,
                                                                   .n = 16,
                                                                   .c = c});
             for (size_t j = 0; j < 16; j++)
@@ -175,16 +178,17 @@ Test(attention_int8, panels)
     cr_assert(eq(sz, tern_int8_panel_bytes(D), sizeof panel));
     memset(panel, 0x5a, sizeof panel);
     tern_int8_panel_put(k, v, D, AT, panel);
-    memcpy(&scale, panel + 64 * WIDE + 4 * AT, sizeof scale);
+    memcpy(&scale, panel + 4 * AT, sizeof scale);
     cr_expect(eq(flt, scale, 10.0f / 127.0f));
-    memcpy(&scale, panel + side + 64 * WIDE + 4 * AT, sizeof scale);
+    memcpy(&scale, panel + side + 4 * AT, sizeof scale);
     cr_expect(eq(flt, scale, 1.0f));
     size_t others = 0;
     for (size_t i = 0; i < sizeof panel; i++) others += panel[i] != 0x5a;
     cr_expect(le(sz, others, (size_t)(2 * (D + 4))), "nothing else is written");
     for (size_t d = 0; d < D; d++) {
-        const int8_t key = (int8_t)panel[d / 4 * 256 + 4 * AT + d % 4];
-        const int8_t value = (int8_t)panel[side + AT / 4 * 4 * WIDE + 4 * d + AT % 4];
+        const int8_t key = (int8_t)panel[256 + d / 4 * 256 + 4 * AT + d % 4];
+        const int8_t value =
+            (int8_t)panel[side + 256 + AT / 4 * 4 * WIDE + 4 * d + AT % 4];
         cr_expect(eq(int, key, (int)lrint(((double)d - 9.0) * 12.7)), "key %zu", d);
         cr_expect(eq(int, value, d == 3 ? -127 : (int)d), "value %zu", d);
     }

@@ -262,7 +262,7 @@ Test(packing, nothing_is_written_beyond_a_matrix)
         for (int packed = 0; packed < 2; packed++) {
             float *out = y[packed];
             for (size_t i = 0; i < M * ROWS + GUARD; i++) out[i] = 42.0f;
-            tern_matrix_panels(k, &x, out, out, ROWS, 0, 1);
+            tern_matrix_panels(k, &x, out, out, ROWS, 0, 1, NULL);
             cr_expect(ne(flt, out[0], 42.0f));
             tern_matrix_matmul(k, &x, NULL, out);
             for (size_t i = 0; i < GUARD; i++)
