@@ -90,9 +90,9 @@ static size_t value_at(const tile *t, size_t j)
 /* `keys` keys of the panel of key j, and as many values. */
 static tern_fetch keys_at(const tile *t, size_t j, size_t keys)
 {
-    const size_t at = j / TILE * t->panel, n = tern_round16(keys) * t->dim;
-    if (t->k) return tern_fetch_bytes(t->k + at, n * sizeof *t->k);
-    return tern_fetch_bytes(t->k16 + at, n * sizeof *t->k16);
+    const size_t at = j / TILE * t->panel;
+    if (t->k) return tern_attention_keys(t->k + at, sizeof *t->k, t->dim, keys);
+    return tern_attention_keys(t->k16 + at, sizeof *t->k16, t->dim, keys);
 }
 
 static tern_fetch values_at(const tile *t, size_t j, size_t keys)

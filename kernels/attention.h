@@ -19,6 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernels/fetch.h"
+
 typedef struct tern_attention_shape {
     size_t batch;    /* B sequences */
     size_t queries;  /* T query rows of each */
@@ -35,6 +37,14 @@ typedef struct tern_attention_shape {
 } tern_attention_shape;
 
 enum { TERN_KEY_PANEL = 64, TERN_KEY_BAND = 16 };
+
+/* What is read of the first keys (1 to 64) of a panel of floats, or of fp16: `size`. */
+static inline tern_fetch tern_attention_keys(const void *panel, size_t size,
+                                             size_t head_dim, size_t keys)
+{
+    const size_t bands = (keys + TERN_KEY_BAND - 1) / TERN_KEY_BAND;
+    return tern_fetch_bytes(panel, bands * TERN_KEY_BAND * head_dim * size);
+}
 
 /* Scratch bytes that forward (or backward) needs with the current number of threads. */
 size_t tern_attention_scratch(const tern_attention_shape *s);

@@ -148,6 +148,11 @@ static void round_queries(const tile *t, const scratch *w)
     }
 }
 
+static const uint8_t *panel_at(const tile *t, size_t j)
+{
+    return t->cache + j / KEYS * t->panel;
+}
+
 /* Keys of the panel of key j that any row sees, up to a multiple of `unit`. */
 static size_t keys_here(const tile *t, size_t j, size_t unit)
 {
@@ -159,12 +164,12 @@ static size_t keys_here(const tile *t, size_t j, size_t unit)
  * of every row, of the other the first rows. */
 static tern_fetch keys_at(const tile *t, size_t j)
 {
-    return tern_int8_keys(t->cache + j / KEYS * t->panel, t->dim, keys_here(t, j, 1));
+    return tern_int8_keys(panel_at(t, j), t->dim, keys_here(t, j, 1));
 }
 
 static tern_fetch values_from(const tile *t, size_t j)
 {
-    return tern_fetch_bytes(t->cache + j / KEYS * t->panel + values_at(t->dim),
+    return tern_fetch_bytes(panel_at(t, j) + values_at(t->dim),
                             SCALES + keys_here(t, j, 4) * t->wide);
 }
 
@@ -183,7 +188,7 @@ static tern_fetch after_values(const tile *t, size_t j)
 static void tile_scores(const tile *t, const scratch *w)
 {
     for (size_t j = 0; j < seen_by(t, t->rows - 1); j += KEYS) {
-        const uint8_t *keys = t->cache + j / KEYS * t->panel;
+        const uint8_t *keys = panel_at(t, j);
         tern_decode_active->int8_product(&(tern_int8_product){.a = w->codes,
                                                               .a_row = t->wide,
                                                               .a_sum = w->sum,
@@ -217,7 +222,7 @@ static void round_weights(const tile *t, const scratch *w, size_t j,
 static void tile_values(const tile *t, const scratch *w)
 {
     for (size_t j = 0; j < seen_by(t, t->rows - 1); j += KEYS) {
-        const uint8_t *values = t->cache + j / KEYS * t->panel + values_at(t->dim);
+        const uint8_t *values = panel_at(t, j) + values_at(t->dim);
         round_weights(t, w, j, scales_of(values));
         tern_decode_active->int8_product(
             &(tern_int8_product){.a = w->w_codes,

@@ -13,8 +13,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "kernels/fetch.h"
 #include "kernels/cpu.h"
+#include "kernels/fetch.h"
 #include "kernels/kernels.h"
 
 enum {
@@ -86,7 +86,7 @@ typedef struct tern_int8_product {
     const int8_t *b;  /* (k, n) in that order */
     size_t b_row, n;  /* multiples of 16, n <= b_row */
     const float *col; /* (n), NULL for ones */
-    tern_fetch ahead; /* meanwhile */
+    tern_fetch ahead; /* what is read next, fetched meanwhile */
     float *c;         /* (m, n), c_row apart */
     size_t c_row;
     bool add;

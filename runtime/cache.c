@@ -131,7 +131,7 @@ tern_fetch tern_cache_keys(const tern_session *s, int64_t layer, int64_t head,
     const size_t at = layer_at(s, layer) + (size_t)head * head_of(m, s->cache_type);
     const char *p = (const char *)s->cache + at * size;
     if (s->cache_type == TERN_CACHE_INT8) return tern_int8_keys(p, D, keys);
-    return tern_fetch_bytes(p, keys * D * size);
+    return tern_attention_keys(p, size, D, keys);
 }
 
 size_t tern_cache_part_scratch(const tern_session *s, int64_t past, int64_t rows)

@@ -42,7 +42,6 @@ enum {
 typedef struct decoding {
     const tern_decode_row *rows;
     int64_t n, first;
-    bool strangers;     /* every row is of another session */
     tern_session *home; /* whose scratch is used */
     const tern_spec *spec;
     float *logits;
@@ -106,11 +105,12 @@ static void multiply_part(const tern_qrows *x, const job *jobs, size_t count,
         const size_t here = tern_ternary_panels(&w->ternary);
         const size_t first = max_size(own.first, before) - before;
         const size_t end = min_size(own.end, before + here);
+        const bool last =
+            end == before + here && i + 1 < count; /* then the next job's */
         if (end > before + first)
             tern_matrix_panels(w, x, jobs[i].add ? jobs[i].y : NULL, jobs[i].y, w->rows,
                                first, end - before,
-                               i + 1 < count ? tern_matrix_codes(jobs[i + 1].w, 0)
-                                             : NULL);
+                               last ? tern_matrix_codes(jobs[i + 1].w, 0) : NULL);
         before += here;
     }
 }
@@ -174,11 +174,13 @@ static void attend_all(const decoding *d, const tern_team *t, int64_t layer)
 }
 
 /* Can the one who stores a key be the one who needs it? Where key heads share out
- * evenly; or if no row sees the key of another, and there are enough of them. */
+ * evenly; or if rows are of several sessions, so that none sees another's key, and
+ * there are enough of them. */
 static bool heads_are_own(const decoding *d, const tern_team *t)
 {
-    const size_t KV = (size_t)d->spec->kv_heads;
-    return KV % t->count == 0 || (d->strangers && (size_t)d->n * KV >= 4 * t->count);
+    const size_t KV = (size_t)d->spec->kv_heads, n = (size_t)d->n;
+    const bool several = d->rows[0].session != d->rows[n - 1].session;
+    return KV % t->count == 0 || ((several || n == 1) && n * KV >= 4 * t->count);
 }
 
 /* The key heads of row i that a member has to itself: the same in every row, if they
@@ -190,30 +192,31 @@ static tern_part own_heads(const decoding *d, const tern_team *t, size_t i)
     return tern_team_share(&now, KV);
 }
 
-/* Keys that are read after those of a head of row i; nothing after the last row's. */
-static tern_fetch next_keys(const decoding *d, const tern_team *t, int64_t layer,
-                            size_t i, size_t head)
+/* Keys of a head of row i; nothing after the last row. */
+static tern_fetch keys_of(const decoding *d, int64_t layer, size_t i, size_t head)
 {
-    const bool more = head + 1 < own_heads(d, t, i).end;
-    const tern_decode_row *row = &d->rows[more ? i : i + 1];
-    if (!more && i + 1 == (size_t)d->n) return (tern_fetch){0};
-    const size_t next = more ? head + 1 : own_heads(d, t, i + 1).first;
-    return tern_cache_keys(row->session, layer, (int64_t)next, row->position);
+    if (i == (size_t)d->n) return (tern_fetch){0};
+    const tern_decode_row *row = &d->rows[i];
+    return tern_cache_keys(row->session, layer, (int64_t)head, row->position);
 }
 
 /* So a key's lines in the cache are fetched once. */
 static void store_and_attend(const decoding *d, const tern_team *t, int64_t layer)
 {
     const size_t group = (size_t)(d->spec->heads / d->spec->kv_heads);
+    tern_part own = own_heads(d, t, 0);
     for (size_t i = 0; i < (size_t)d->n; i++) {
-        const tern_part own = own_heads(d, t, i);
+        const tern_part then = own_heads(d, t, i + 1);
         for (size_t head = own.first; head < own.end; head++) {
+            const bool last = head + 1 == own.end;
             store(d, layer, i, head);
             attend(d, t, layer, i,
                    (tern_heads){.first = head * group,
                                 .end = (head + 1) * group,
-                                .next = next_keys(d, t, layer, i, head)});
+                                .next = last ? keys_of(d, layer, i + 1, then.first)
+                                             : keys_of(d, layer, i, head + 1)});
         }
+        own = then;
     }
 }
 
@@ -425,14 +428,6 @@ static void compute(const decoding *d, int threads)
     }
 }
 
-static bool strangers(const tern_decode_row *rows, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t j = 0; j < i; j++)
-            if (rows[i].session == rows[j].session) return false;
-    return true;
-}
-
 bool tern_decode_can(const tern_session *s)
 {
     return !s->model->some_float && s->model->head->form != TERN_MATRIX_BLOCKS &&
@@ -444,7 +439,6 @@ void tern_decode(const tern_decode_row *rows, int64_t n, int64_t first, float *l
     assert(n > 0 && n <= TERN_DECODE_ROWS);
     const decoding d = {.rows = rows,
                         .n = n,
-                        .strangers = strangers(rows, n),
                         .first = first,
                         .home = rows[0].session,
                         .spec = &rows[0].session->model->spec,

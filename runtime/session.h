@@ -85,8 +85,7 @@ void tern_cache_attend_part(const tern_session *s, int64_t layer, int64_t positi
 
 /* --- decode.c --- */
 
-/* One id, for a position of a session: the next, or one that follows other rows of the
- * same session. */
+/* One id, for a position of a session. */
 typedef struct tern_decode_row {
     tern_session *session;
     int64_t position;
@@ -96,7 +95,8 @@ typedef struct tern_decode_row {
 /* Whether decode.c computes what session.c would: nothing but ternary layers, a head of
  * a form that it knows, the usual activations, and nobody who wants to see them. */
 bool tern_decode_can(const tern_session *s);
-/* 1 to TERN_DECODE_ROWS rows of sessions of one model through the model together, on
+/* 1 to TERN_DECODE_ROWS rows through the model together: successive positions of one
+ * session, or the next position of each of several sessions of one model. It works on
  * the scratch of the first row's session, which has attention scratch for all of them.
  * logits (V) for each row from `first` on. Lengths of sessions stay as they are. */
 void tern_decode(const tern_decode_row *rows, int64_t n, int64_t first, float *logits);
