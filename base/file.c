@@ -33,7 +33,7 @@ tern_status tern_map_open(const char *path, tern_map *out)
         close(fd);
         return tern_fail(TERN_EIO, "%s: not a regular file", path);
     }
-    tern_map m = {.data = NULL, .bytes = (size_t)st.st_size};
+    tern_map m = {.data = NULL, .bytes = (size_t)st.st_size, .file = fd};
     if (m.bytes) {
         void *p = mmap(NULL, m.bytes, PROT_READ, MAP_PRIVATE, fd, 0);
         if (p == MAP_FAILED) {
@@ -42,16 +42,27 @@ tern_status tern_map_open(const char *path, tern_map *out)
             return tern_fail(TERN_EIO, "%s: cannot map: %s", path, strerror(reason));
         }
         m.data = p;
+    } else {
+        close(fd);
     }
-    close(fd);
     *out = m;
     return TERN_OK;
 }
 
 void tern_map_close(tern_map *m)
 {
-    if (m->data) munmap((void *)(uintptr_t)m->data, m->bytes);
+    if (m->data) {
+        munmap((void *)(uintptr_t)m->data, m->bytes);
+        close(m->file);
+    }
     *m = (tern_map){0};
+}
+
+const void *tern_map_read(const tern_map *m, const void *at, size_t bytes, void *buffer)
+{
+    const off_t from = (const uint8_t *)at - m->data;
+    const ssize_t n = pread(m->file, buffer, bytes, from);
+    return n == (ssize_t)bytes ? buffer : at;
 }
 
 /* Split path into directory and name, both TERN_PATH_MAX bytes. */

@@ -64,6 +64,7 @@ typedef struct tern_gguf_tensor {
     int64_t elements; /* their product */
     const uint8_t *data;
     size_t bytes;
+    const struct tern_gguf *file; /* that is mapped; NULL: bytes in memory */
 } tern_gguf_tensor;
 
 typedef struct tern_gguf tern_gguf;
@@ -85,12 +86,13 @@ bool tern_is_gguf(const char *path);        /* by its first four bytes */
 size_t tern_gguf_tensor_count(const tern_gguf *g);
 const tern_gguf_tensor *tern_gguf_tensor_at(const tern_gguf *g, size_t i);
 const tern_gguf_tensor *tern_gguf_find_tensor(const tern_gguf *g, const char *name);
+/* `bytes` of a tensor from byte `from` on, for one look: of a file in `buffer`, without
+ * its pages being mapped (see tern_map_read()), else where they are. */
+const uint8_t *tern_gguf_read(const tern_gguf_tensor *t, size_t from, size_t bytes,
+                              void *buffer);
 /* A hint: what has been read of the file so far will not be read again soon. It leaves
- * memory, and comes back from the file if it is read all the same. _tensor: of one
- * tensor, whole pages only; to read what lies beside it can map some of it again, so
- * the end of a job is for the other. */
+ * memory, and comes back from the file if it is read all the same. */
 void tern_gguf_release(const tern_gguf *g);
-void tern_gguf_release_tensor(const tern_gguf *g, const tern_gguf_tensor *t);
 
 size_t tern_gguf_key_count(const tern_gguf *g);
 tern_gguf_string tern_gguf_key_name(const tern_gguf *g, size_t i);

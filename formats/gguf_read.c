@@ -487,6 +487,7 @@ tern_status tern_gguf_open(const char *path, tern_gguf **out)
         return s;
     }
     g->map = map;
+    for (size_t i = 0; i < g->tensor_count; i++) g->tensors[i].file = g;
     *out = g;
     return TERN_OK;
 }
@@ -543,20 +544,18 @@ const tern_gguf_tensor *tern_gguf_find_tensor(const tern_gguf *g, const char *na
     return i ? &g->tensors[i - 1] : NULL;
 }
 
+const uint8_t *tern_gguf_read(const tern_gguf_tensor *t, size_t from, size_t bytes,
+                              void *buffer)
+{
+    const uint8_t *at = t->data + from;
+    return t->file ? tern_map_read(&t->file->map, at, bytes, buffer) : at;
+}
+
 void tern_gguf_release(const tern_gguf *g)
 {
     /* A map begins with a page; what the system makes of its last one is its own. */
     if (g->map.data)
         (void)madvise((void *)(uintptr_t)g->map.data, g->map.bytes, MADV_DONTNEED);
-}
-
-void tern_gguf_release_tensor(const tern_gguf *g, const tern_gguf_tensor *t)
-{
-    if (!g->map.data) return;
-    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    const uintptr_t first = ((uintptr_t)t->data + page - 1) / page * page;
-    const uintptr_t end = ((uintptr_t)t->data + t->bytes) / page * page;
-    if (end > first) (void)madvise((void *)first, end - first, MADV_DONTNEED);
 }
 
 size_t tern_gguf_key_count(const tern_gguf *g)

@@ -183,9 +183,8 @@ static tern_status unpack_slowly(unpacking *u, size_t head_dim, tern_matrix *w)
     return s;
 }
 
-/* Panels of a matrix that waits are made on the stack, some at a time. Those of a head
- * are wider; and of a head that is packed this much is read from the file at a time. */
-enum { WAITING_BYTES = 1 << 15, HEAD_BYTES = 1 << 16, HEAD_SLICE = 1 << 20 };
+/* As TERN_REPACK_BYTES, of a head: its rows in the file have as many bytes. */
+enum { HEAD_BYTES = TERN_REPACK_BYTES };
 
 static size_t panel_bytes(const tern_matrix *w)
 {
@@ -195,7 +194,7 @@ static size_t panel_bytes(const tern_matrix *w)
 /* Can it wait? Then its scale is known. */
 static bool may_wait(const tern_gguf_tensor *t, tern_matrix *w)
 {
-    return panel_bytes(w) <= WAITING_BYTES &&
+    return panel_bytes(w) <= TERN_REPACK_BYTES &&
            tern_repack_check(t, w->rows, w->cols, &w->ternary.scale);
 }
 
@@ -349,55 +348,65 @@ size_t tern_matrix_bytes(const tern_matrix *w)
 
 /* --- using a matrix of codes --- */
 
-/* Panels [first, end) of a head, from its rows in the file. */
+/* Panels of a head that are made at a time. */
+static size_t head_step(const tern_matrix *w)
+{
+    const size_t fit = HEAD_BYTES / head_panel_bytes(w);
+    return fit ? fit : 1;
+}
+
+/* Panels [first, end) of a head from its rows in the file; head_step() at most. */
 static void make_head_panels(const tern_matrix *w, size_t first, size_t end,
                              uint8_t *out)
 {
-    const size_t row_bytes = w->blocks->bytes / w->rows;
-    const size_t bytes = head_panel_bytes(w);
+    uint8_t buffer[HEAD_BYTES];
+    const size_t row_bytes = w->blocks->bytes / w->rows, bytes = head_panel_bytes(w);
+    const size_t from = first * TERN_PANEL_ROWS, to = end * TERN_PANEL_ROWS;
+    size_t left = (to < w->rows ? to : w->rows) - from;
+    const uint8_t *rows = w->blocks->data + from * row_bytes;
+    if (left * row_bytes <= sizeof buffer)
+        rows = tern_gguf_read(w->blocks, from * row_bytes, left * row_bytes, buffer);
     for (size_t p = first; p < end; p++, out += bytes) {
-        const size_t row = p * TERN_PANEL_ROWS, left = w->rows - row;
-        tern_codes_pack(w->codes, w->blocks->data + row * row_bytes,
-                        left < TERN_PANEL_ROWS ? left : TERN_PANEL_ROWS, w->cols, out);
+        const size_t n = left < TERN_PANEL_ROWS ? left : TERN_PANEL_ROWS;
+        tern_codes_pack(w->codes, rows, n, w->cols, out);
+        rows += n * row_bytes;
+        left -= n;
     }
 }
 
-static void pack_ternary(tern_matrix *w, const tern_gguf *file)
+static void pack_ternary(tern_matrix *w)
 {
-    const size_t panels = tern_ternary_panels(&w->ternary), bytes = panel_bytes(w);
+    const tern_ternary *t = &w->ternary;
+    const size_t panels = tern_ternary_panels(t), bytes = panel_bytes(w);
+    const size_t step = tern_repack_end(t, w->head_dim, 0);
 #pragma omp parallel for num_threads(tern_threads()) schedule(static)
-    for (size_t p = 0; p < panels; p++)
-        tern_repack_panels(w->blocks, w->head_dim, &w->ternary, p, p + 1,
-                           w->ternary.codes + p * bytes);
-    tern_gguf_release_tensor(file, w->blocks);
+    for (size_t p = 0; p < panels; p += step)
+        tern_repack_panels(w->blocks, w->head_dim, t, p,
+                           tern_repack_end(t, w->head_dim, p), t->codes + p * bytes);
 }
 
-static void pack_head(tern_matrix *w, const tern_gguf *file)
+static void pack_head(tern_matrix *w)
 {
-    const size_t panels = tern_codes_panels(w->rows), bytes = head_panel_bytes(w),
-                 slice = HEAD_SLICE / bytes + 1;
-    for (size_t first = 0; first < panels; first += slice) {
-        const size_t end = panels - first < slice ? panels : first + slice;
+    const size_t panels = tern_codes_panels(w->rows), bytes = head_panel_bytes(w);
+    const size_t step = head_step(w);
 #pragma omp parallel for num_threads(tern_threads()) schedule(static)
-        for (size_t p = first; p < end; p++)
-            make_head_panels(w, p, p + 1, w->panels + p * bytes);
-        tern_gguf_release_tensor(file, w->blocks);
-    }
+    for (size_t p = 0; p < panels; p += step)
+        make_head_panels(w, p, panels - p < step ? panels : p + step,
+                         w->panels + p * bytes);
 }
 
-void tern_matrix_pack(tern_matrix *w, const tern_gguf *file)
+void tern_matrix_pack(tern_matrix *w)
 {
     if (atomic_load_explicit(&w->packed, memory_order_relaxed)) return;
     if (w->form == TERN_MATRIX_CODES)
-        pack_head(w, file);
+        pack_head(w);
     else
-        pack_ternary(w, file);
+        pack_ternary(w);
     atomic_store_explicit(&w->packed, true, memory_order_release);
 }
 
-tern_status tern_matrix_load_head(const char *path, const tern_gguf *file,
-                                  const tern_gguf_tensor *t, tern_arena *panels,
-                                  tern_matrix *out)
+tern_status tern_matrix_load_head(const char *path, const tern_gguf_tensor *t,
+                                  tern_arena *panels, tern_matrix *out)
 {
     tern_matrix w;
     TERN_TRY(tern_matrix_load_float(path, t, 0, &w));
@@ -408,7 +417,7 @@ tern_status tern_matrix_load_head(const char *path, const tern_gguf *file,
         w.blocks = t;
         atomic_init(&w.packed, false);
         if (head_panel_bytes(&w) > HEAD_BYTES) {
-            tern_matrix_pack(&w, file);
+            tern_matrix_pack(&w);
             w.blocks = NULL;
         }
     }
@@ -426,17 +435,11 @@ const uint8_t *tern_matrix_codes(const tern_matrix *w, size_t panel)
     return packed(w) ? w->ternary.codes + panel * panel_bytes(w) : NULL;
 }
 
-/* Panels that WAITING_BYTES hold. */
-static size_t waiting_panels(const tern_matrix *w)
-{
-    return WAITING_BYTES / panel_bytes(w);
-}
-
 static void multiply_waiting(const tern_matrix *w, const tern_qrows *x,
                              const float *add, float *y, size_t ldy, size_t first,
                              size_t end)
 {
-    _Alignas(TERN_ALIGN) uint8_t codes[WAITING_BYTES];
+    _Alignas(TERN_ALIGN) uint8_t codes[TERN_REPACK_BYTES];
     tern_repack_panels(w->blocks, w->head_dim, &w->ternary, first, end, codes);
     const size_t from = first * TERN_PANEL_ROWS, to = end * TERN_PANEL_ROWS;
     const tern_ternary part = {.rows = (to < w->rows ? to : w->rows) - from,
@@ -455,9 +458,11 @@ void tern_matrix_panels(const tern_matrix *w, const tern_qrows *x, const float *
         tern_ternary_matmul_panels(x, &w->ternary, add, y, ldy, first, end, next);
         return;
     }
-    const size_t most = waiting_panels(w);
-    for (size_t p = first; p < end; p += most)
-        multiply_waiting(w, x, add, y, ldy, p, end - p < most ? end : p + most);
+    for (size_t p = first, to; p < end; p = to) {
+        to = tern_repack_end(&w->ternary, w->head_dim, p);
+        if (to > end) to = end;
+        multiply_waiting(w, x, add, y, ldy, p, to);
+    }
 }
 
 void tern_matrix_matmul(const tern_matrix *w, const tern_qrows *x, const float *add,
@@ -467,11 +472,12 @@ void tern_matrix_matmul(const tern_matrix *w, const tern_qrows *x, const float *
         tern_ternary_matmul(x, &w->ternary, add, y, w->rows);
         return;
     }
-    const size_t panels = tern_ternary_panels(&w->ternary), most = waiting_panels(w);
+    const size_t panels = tern_ternary_panels(&w->ternary);
+    const size_t step = tern_repack_end(&w->ternary, w->head_dim, 0);
 #pragma omp parallel for num_threads(tern_threads()) schedule(static)
-    for (size_t p = 0; p < panels; p += most)
-        tern_matrix_panels(w, x, add, y, w->rows, p,
-                           panels - p < most ? panels : p + most, NULL);
+    for (size_t p = 0; p < panels; p += step)
+        multiply_waiting(w, x, add, y, w->rows, p,
+                         tern_repack_end(&w->ternary, w->head_dim, p));
 }
 
 /* --- using a head in codes --- */
@@ -480,9 +486,9 @@ static void multiply_waiting_head(const tern_matrix *w, const tern_q8_rows *x, f
                                   size_t first, size_t end)
 {
     _Alignas(TERN_ALIGN) uint8_t made[HEAD_BYTES];
-    const size_t most = HEAD_BYTES / head_panel_bytes(w);
-    for (size_t p = first; p < end; p += most) {
-        const size_t to = end - p < most ? end : p + most;
+    const size_t step = head_step(w);
+    for (size_t p = first; p < end; p += step) {
+        const size_t to = end - p < step ? end : p + step;
         make_head_panels(w, p, to, made);
         tern_codes_matmul_panels(x, w->codes, made, w->rows, y, w->rows, p, to);
     }

@@ -16,8 +16,8 @@
  * To make panels takes far longer than to multiply once, above all where the system has
  * to find the memory. So a matrix in TQ2_0 *waits*: it has been checked, its panels
  * have addresses and nothing in them. Until tern_matrix_pack() has filled them, a
- * product makes those it needs as it goes, some KiB at a time on the stack, from the
- * rows in the mapped file. So does a head in codes. Both ways give the same bits.
+ * product makes those it needs as it goes, some KiB at a time on the stack, from rows
+ * that are read from the file. So does a head in codes. Both ways give the same bits.
  */
 #ifndef TERN_RUNTIME_MATRIX_H
 #define TERN_RUNTIME_MATRIX_H
@@ -76,19 +76,18 @@ tern_status tern_matrix_load_linear(const char *path, const tern_gguf_tensor *t,
 /* The same for embedding and head, which are never ternary. */
 tern_status tern_matrix_load_float(const char *path, const tern_gguf_tensor *t,
                                    size_t head_dim, tern_matrix *out);
-/* A head of that file: the same, and one in codes gets panels, for which the arena
- * should have tern_matrix_head_bytes() left. */
-tern_status tern_matrix_load_head(const char *path, const tern_gguf *file,
-                                  const tern_gguf_tensor *t, tern_arena *panels,
-                                  tern_matrix *out);
+/* A head: the same, and one in codes gets panels, for which the arena should have
+ * tern_matrix_head_bytes() left. */
+tern_status tern_matrix_load_head(const char *path, const tern_gguf_tensor *t,
+                                  tern_arena *panels, tern_matrix *out);
 size_t tern_matrix_head_bytes(uint32_t type, size_t rows, size_t cols);
 void tern_matrix_free(tern_matrix *w);
 
 /* --- in codes: form TERNARY, or CODES of a head --- */
 
 /* Fill the panels of a matrix that waits (blocks is not NULL). Others may multiply by
- * it meanwhile. The file's memory is given back as it has been read. Parallel. */
-void tern_matrix_pack(tern_matrix *w, const tern_gguf *file);
+ * it meanwhile. Parallel. */
+void tern_matrix_pack(tern_matrix *w);
 /* Codes of form TERNARY from a panel on; NULL of a matrix that waits. */
 const uint8_t *tern_matrix_codes(const tern_matrix *w, size_t panel);
 /* y = x W^T (+ add), as tern_ternary_matmul_panels() and tern_ternary_matmul(). */

@@ -62,7 +62,8 @@ static tern_status take_gain(loader *l, int64_t layer, const char *name, int64_t
                          l->path, t->name, t->dims[0], n);
     float *gain = l->next_gain;
     l->next_gain += n;
-    tern_decode_floats(t->type, t->data, (size_t)n, gain);
+    /* Read to where they become floats, in place. */
+    tern_decode_floats(t->type, tern_gguf_read(t, 0, t->bytes, gain), (size_t)n, gain);
     for (int64_t i = 0; i < n; i++)
         if (!isfinite(gain[i]))
             return tern_fail(TERN_ECORRUPT,
@@ -86,6 +87,15 @@ static tern_status take_shaped(loader *l, int64_t layer, const char *name, int64
     return TERN_OK;
 }
 
+/* Give back the pages of the file that were touched to load w, if w needs no more of
+ * it.
+ */
+static void release_unless_needed(const loader *l, const tern_matrix *w)
+{
+    const bool panels = w->form == TERN_MATRIX_TERNARY || w->panels;
+    if (w->owned || (panels && !w->blocks)) tern_gguf_release(l->gguf);
+}
+
 /* A linear layer. `rotary`: the rows of q and k, which arch llama stores in the order
  * of llama.cpp's rotation. */
 static tern_status take_linear(loader *l, int64_t layer, const char *name, int64_t rows,
@@ -100,9 +110,7 @@ static tern_status take_linear(loader *l, int64_t layer, const char *name, int64
         tern_matrix_load_linear(l->path, t, head_dim, l->claim, l->model->panels, out));
     l->model->some_ternary |= out->form == TERN_MATRIX_TERNARY;
     l->model->some_float |= out->form != TERN_MATRIX_TERNARY;
-    /* What waits is soon read again. */
-    if (out->owned || (out->form == TERN_MATRIX_TERNARY && !out->blocks))
-        tern_gguf_release(l->gguf);
+    release_unless_needed(l, out);
     return TERN_OK;
 }
 
@@ -141,10 +149,13 @@ static tern_status take_ends(loader *l)
     TERN_TRY(take_shaped(l, -1, "token_embd", s->vocab, s->width, &t));
     TERN_TRY(take_gain(l, -1, "output_norm", s->width, &m->norm));
     m->head = s->tied ? &m->embed : &m->own_head;
-    if (s->tied) return tern_matrix_load_head(l->path, l->gguf, t, m->panels, m->head);
-    TERN_TRY(tern_matrix_load_float(l->path, t, 0, &m->embed));
-    TERN_TRY(take_shaped(l, -1, "output", s->vocab, s->width, &t));
-    return tern_matrix_load_head(l->path, l->gguf, t, m->panels, m->head);
+    if (!s->tied) {
+        TERN_TRY(tern_matrix_load_float(l->path, t, 0, &m->embed));
+        TERN_TRY(take_shaped(l, -1, "output", s->vocab, s->width, &t));
+    }
+    TERN_TRY(tern_matrix_load_head(l->path, t, m->panels, m->head));
+    release_unless_needed(l, m->head);
+    return TERN_OK;
 }
 
 static tern_status refuse_others(const loader *l)
@@ -259,22 +270,16 @@ static bool any_waits(const tern_runtime *m)
     return m->head->blocks != NULL;
 }
 
-/* The lock is held. There is never more in memory than the file: embedding and head,
- * which come last, make room for the first panels, and each matrix for those of the
- * next. Floats are read where they are. */
+/* The lock is held. Panels take the memory of what was touched of the file; floats are
+ * read where they are. */
 static void pack(const tern_runtime *m)
 {
-    static const char *const ends[] = {"token_embd.weight", "output.weight"};
-    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
-        const tern_gguf_tensor *t = tern_gguf_find_tensor(m->gguf, ends[i]);
-        if (t) tern_gguf_release_tensor(m->gguf, t);
-    }
     tern_matrix *w;
+    if (!m->some_float) tern_gguf_release(m->gguf);
     for (int64_t i = 0; i < m->spec.layers; i++)
         for (size_t j = 0; (w = matrices(&m->layers[i], j)); j++)
-            if (w->blocks) tern_matrix_pack(w, m->gguf);
-    if (m->head->blocks) tern_matrix_pack(m->head, m->gguf);
-    if (!m->some_float) tern_gguf_release(m->gguf);
+            if (w->blocks) tern_matrix_pack(w);
+    if (m->head->blocks) tern_matrix_pack(m->head);
     atomic_store_explicit(&m->packing->done, true, memory_order_release);
 }
 

@@ -1,5 +1,13 @@
 /* repack.c - see repack.h. Threads share the panels; 16 rows of the file make one, each
- * read once, and a panel of a few KB stays in the first-level cache meanwhile. */
+ * read once, and a panel of a few KB stays in the first-level cache meanwhile.
+ *
+ * The file is read some panels at a time (TERN_REPACK_BYTES). With heads of 32 rows, in
+ * llama.cpp's order of rotary pairs:
+ *
+ *     file       0  1  2  3  4  5  ...  28 29 30 31 | 32 ...
+ *     panel 0    0     1     2     ...  14    15    |
+ *     panel 1       0     1     2  ...     14    15 |
+ */
 #include "runtime/repack.h"
 
 #include <stdint.h>
@@ -60,21 +68,61 @@ static bool one_scale(const scales *s, float *out)
     return true;
 }
 
+/* Rows of a tensor, some of them in `data`. */
+typedef struct source {
+    const uint8_t *data; /* begins with this row of the file: */
+    size_t first;
+    size_t row_bytes, head_dim;
+} source;
+
+/* Row r of tern's order. */
+static const uint8_t *row_of(const source *in, size_t r)
+{
+    const size_t row = tern_repack_file_row(r, in->head_dim);
+    return in->data + (row - in->first) * in->row_bytes;
+}
+
+/* A block of TQ2_0 is larger than its codes in panels, and there is room for it. */
+enum { READ_BYTES = TERN_REPACK_BYTES / 64 * TERN_TQ2_BYTES };
+
+/* What panels [first, end) are made of, in `buffer` if they fit. */
+static source read_panels(const tern_gguf_tensor *t, size_t head_dim, size_t rows,
+                          size_t first, size_t end, uint8_t buffer[READ_BYTES])
+{
+    size_t from = first * TERN_PANEL_ROWS, to = end * TERN_PANEL_ROWS;
+    if (head_dim) { /* whole heads */
+        from -= from % head_dim;
+        to += head_dim - 1 - (to - 1) % head_dim;
+    }
+    if (to > rows) to = rows;
+    source in = {.first = from, .row_bytes = t->bytes / rows, .head_dim = head_dim};
+    const size_t start = from * in.row_bytes, bytes = (to - from) * in.row_bytes;
+    in.data =
+        bytes <= READ_BYTES ? tern_gguf_read(t, start, bytes, buffer) : t->data + start;
+    return in;
+}
+
+size_t tern_repack_end(const tern_ternary *w, size_t head_dim, size_t first)
+{
+    const size_t panels = tern_ternary_panels(w);
+    const size_t fit = TERN_REPACK_BYTES / tern_ternary_bytes(TERN_PANEL_ROWS, w->cols);
+    const size_t head = head_dim % TERN_PANEL_ROWS ? 0 : head_dim / TERN_PANEL_ROWS;
+    const size_t step = head && fit >= head ? fit - fit % head : fit ? fit : 1;
+    const size_t end = first - first % step + step;
+    return end < panels ? end : panels;
+}
+
 /* Panel `panel` of w to `out`. */
-static void repack_panel(const tern_gguf_tensor *t, size_t head_dim,
-                         tern_repack *repack, const tern_ternary *w, size_t panel,
-                         uint8_t *out, scales *s)
+static void repack_panel(const source *in, tern_repack *repack, const tern_ternary *w,
+                         size_t panel, uint8_t *out, scales *s)
 {
     const size_t tiles = (w->cols + TERN_TILE_COLS - 1) / TERN_TILE_COLS;
-    const size_t first = panel * TERN_PANEL_ROWS, row_bytes = t->bytes / w->rows;
+    const size_t first = panel * TERN_PANEL_ROWS;
     const size_t rows =
         w->rows - first < TERN_PANEL_ROWS ? w->rows - first : TERN_PANEL_ROWS;
     if (rows < TERN_PANEL_ROWS) memset(out, TERN_TILE_ZERO, tiles * TERN_TILE_BYTES);
-    for (size_t r = 0; r < rows; r++) {
-        const uint8_t *row =
-            t->data + tern_repack_file_row(first + r, head_dim) * row_bytes;
-        note_scale(s, repack(row, w->cols, r, out));
-    }
+    for (size_t r = 0; r < rows; r++)
+        note_scale(s, repack(row_of(in, first + r), w->cols, r, out));
 }
 
 bool tern_repack_blocks(const tern_gguf_tensor *t, size_t head_dim, tern_ternary *out)
@@ -83,72 +131,94 @@ bool tern_repack_blocks(const tern_gguf_tensor *t, size_t head_dim, tern_ternary
     if (!repack) return false;
     const size_t panels = tern_ternary_panels(out);
     const size_t bytes = tern_ternary_bytes(TERN_PANEL_ROWS, out->cols);
+    const size_t step = tern_repack_end(out, head_dim, 0);
     scales s = {.low = INT32_MAX};
 #pragma omp parallel for schedule(static) num_threads(tern_threads()) reduction(join   \
                                                                                 : s)
-    for (size_t p = 0; p < panels; p++)
-        repack_panel(t, head_dim, repack, out, p, out->codes + p * bytes, &s);
+    for (size_t first = 0; first < panels; first += step) {
+        uint8_t buffer[READ_BYTES];
+        const size_t end = tern_repack_end(out, head_dim, first);
+        const source in = read_panels(t, head_dim, out->rows, first, end, buffer);
+        for (size_t p = first; p < end; p++)
+            repack_panel(&in, repack, out, p, out->codes + p * bytes, &s);
+    }
     return one_scale(&s, &out->scale);
 }
 
 /* Panel `panel`, of 16 rows, of a tensor that has been checked. */
-static void whole_panel(const tern_gguf_tensor *t, size_t head_dim,
-                        const tern_ternary *w, size_t panel, uint8_t *out)
+static void whole_panel(const source *in, size_t cols, size_t panel, uint8_t *out)
 {
     const uint8_t *row[TERN_PANEL_ROWS];
     for (size_t r = 0; r < TERN_PANEL_ROWS; r++)
-        row[r] = t->data + tern_repack_file_row(panel * TERN_PANEL_ROWS + r, head_dim) *
-                               (t->bytes / w->rows);
-    tern_decode_active->panel_tq2(row, w->cols, out);
+        row[r] = row_of(in, panel * TERN_PANEL_ROWS + r);
+    tern_decode_active->panel_tq2(row, cols, out);
 }
 
 void tern_repack_panels(const tern_gguf_tensor *t, size_t head_dim,
                         const tern_ternary *w, size_t first, size_t end, uint8_t *codes)
 {
+    uint8_t buffer[READ_BYTES];
+    const source in = read_panels(t, head_dim, w->rows, first, end, buffer);
     const size_t bytes = tern_ternary_bytes(TERN_PANEL_ROWS, w->cols);
     scales s = {.low = INT32_MAX};
     for (size_t p = first; p < end; p++, codes += bytes)
         if ((p + 1) * TERN_PANEL_ROWS <= w->rows)
-            whole_panel(t, head_dim, w, p, codes);
+            whole_panel(&in, w->cols, p, codes);
         else
-            repack_panel(t, head_dim, function_for(t->type), w, p, codes, &s);
+            repack_panel(&in, function_for(t->type), w, p, codes, &s);
 }
 
 /* --- looking only --- */
 
-enum { WORDS = TERN_TQ_BLOCK / 4 / sizeof(uint64_t) }; /* of a block's codes */
+/* The codes of a block, of 2 bits. */
+enum { LANES = TERN_TQ_BLOCK / 4 / sizeof(uint64_t) };
+typedef uint64_t lanes __attribute__((vector_size(LANES * sizeof(uint64_t))));
+
+static bool any_of(const lanes *x)
+{
+    uint64_t any = 0;
+    for (size_t i = 0; i < LANES; i++) any |= (*x)[i];
+    return any != 0;
+}
 
 /* As tern_repack of a row of TQ2_0. Blocks of the scale that is known already, which
  * are nearly all, are not asked whether they are zero. */
 static int32_t check_tq2(const uint8_t *row, size_t cols)
 {
-    const uint64_t ones = 0x5555555555555555; /* also 32 codes of t = 0 */
-    uint64_t bad = 0;
+    const lanes ones = (lanes){0} + 0x5555555555555555; /* also codes of t = 0 */
+    lanes bad = {0};
     int32_t scale = 0;
     for (size_t c = 0; c < cols; c += TERN_TQ_BLOCK, row += TERN_TQ2_BYTES) {
-        uint64_t codes[WORDS], nonzero = 0;
+        lanes codes;
         uint16_t bits;
-        memcpy(codes, row, sizeof codes);
+        memcpy(&codes, row, sizeof codes);
         memcpy(&bits, row + sizeof codes, sizeof bits);
-        /* Both bits of a code set: only 3 has them. */
-        for (size_t i = 0; i < WORDS; i++) bad |= codes[i] & codes[i] >> 1;
+        bad |= codes & codes >> 1; /* both bits of a code: only 3 has them */
         if (scale && bits == scale) continue;
-        for (size_t i = 0; i < WORDS; i++) nonzero |= codes[i] ^ ones;
-        if (nonzero) scale = tern_repack_scale(scale, bits);
+        const lanes nonzero = codes ^ ones;
+        if (any_of(&nonzero)) scale = tern_repack_scale(scale, bits);
         if (scale < 0) return scale;
     }
-    return bad & ones ? -1 : scale;
+    bad &= ones;
+    return any_of(&bad) ? -1 : scale;
 }
 
 bool tern_repack_check(const tern_gguf_tensor *t, size_t rows, size_t cols,
                        float *scale)
 {
     if (t->type != TERN_GGML_TQ2_0) return false;
-    const size_t row_bytes = t->bytes / rows;
+    const tern_ternary w = {.rows = rows, .cols = cols};
+    const size_t panels = tern_ternary_panels(&w), step = tern_repack_end(&w, 0, 0);
     scales s = {.low = INT32_MAX};
 #pragma omp parallel for schedule(static) num_threads(tern_threads()) reduction(join   \
                                                                                 : s)
-    for (size_t r = 0; r < rows; r++)
-        note_scale(&s, check_tq2(t->data + r * row_bytes, cols));
+    for (size_t first = 0; first < panels; first += step) {
+        uint8_t buffer[READ_BYTES];
+        const size_t end = tern_repack_end(&w, 0, first);
+        const source in = read_panels(t, 0, rows, first, end, buffer);
+        for (size_t r = first * TERN_PANEL_ROWS; r < end * TERN_PANEL_ROWS && r < rows;
+             r++)
+            note_scale(&s, check_tq2(row_of(&in, r), cols));
+    }
     return one_scale(&s, scale);
 }

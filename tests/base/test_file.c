@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -171,6 +172,24 @@ Test(file, empty_file_maps_to_nothing, .init = setup, .fini = teardown)
     cr_assert(eq(int, tern_map_open(path, &m), TERN_OK));
     cr_expect(eq(sz, m.bytes, 0));
     tern_map_close(&m);
+}
+
+Test(file, a_map_is_read_without_its_pages, .init = setup, .fini = teardown)
+{
+    char path[TERN_PATH_MAX], got[4] = "----";
+    tern_map m;
+    cr_assert(eq(int, tern_path_join(path, dir, "read"), TERN_OK));
+    cr_assert(eq(int, tern_file_write(path, "0123456789", 10), TERN_OK));
+    cr_assert(eq(int, tern_map_open(path, &m), TERN_OK));
+    cr_expect(eq(ptr, (void *)tern_map_read(&m, m.data + 3, 4, got), got));
+    cr_expect(eq(int, memcmp(got, "3456", 4), 0));
+    /* more than there is: nothing that a caller may have is ever missing */
+    cr_expect(
+        eq(ptr, (void *)tern_map_read(&m, m.data + 8, 4, got), (void *)(m.data + 8)));
+    const int file = m.file;
+    cr_expect(ge(int, fcntl(file, F_GETFD), 0));
+    tern_map_close(&m);
+    cr_expect(eq(int, fcntl(file, F_GETFD), -1), "its descriptor is closed");
 }
 
 Test(file, directories_are_made_with_their_parents, .init = setup, .fini = teardown)
