@@ -79,8 +79,12 @@ static tern_status recover_row(const unpacking *u, size_t r, int8_t *t, float *s
 static tern_status unpack_row(const unpacking *u, size_t r, int8_t *t, float *scale)
 {
     if (!tern_ggml_is_ternary(u->tensor->type)) return recover_row(u, r, t, scale);
-    return tern_decode_trits(u->tensor->type, u->tensor->data + r * u->row_bytes,
-                             u->cols, t, scale);
+    const tern_status s = tern_decode_trits(
+        u->tensor->type, u->tensor->data + r * u->row_bytes, u->cols, t, scale);
+    if (s == TERN_OK) return TERN_OK;
+    char where[32];
+    (void)snprintf(where, sizeof where, "row %zu", r);
+    return tern_fail_in(s, where);
 }
 
 /* Find gamma of a float tensor: its largest magnitude. */

@@ -424,6 +424,22 @@ static void put_file(const uint8_t *data, size_t bytes)
     cr_assert(f != NULL && fwrite(data, 1, bytes, f) == bytes && fclose(f) == 0);
 }
 
+Test(model, names_the_row_of_a_code_that_is_none)
+{
+    char *whole;
+    size_t bytes;
+    tern_gguf *g = NULL;
+    toy_write(&model, path);
+    MUST(tern_file_read(path, 1 << 24, &whole, &bytes));
+    MUST(tern_gguf_parse((const uint8_t *)whole, bytes, path, &g));
+    const tern_gguf_tensor *t = tern_gguf_find_tensor(g, "blk.0.ffn_up.weight");
+    whole[t->data - (const uint8_t *)whole + t->bytes / 64 * 6 - 1] = (char)0xff;
+    tern_gguf_close(g);
+    put_file((const uint8_t *)whole, bytes);
+    refused_file(TERN_ECORRUPT, "tensor \"blk.0.ffn_up.weight\": row 5: weight");
+    free(whole);
+}
+
 Test(model, every_truncation_is_refused)
 {
     tern_map m;
