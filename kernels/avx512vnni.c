@@ -4,9 +4,9 @@
  *
  *      q, rows x columns       four panels, unpacked: a       y, rows x outputs
  *     +-----+-----+--          register has 16 rows x 4      +------+------+--
- *     | 6 x 1024  |    x       | p0 p1 p2 p3 | j = 0    =    | 6x64 |      |
+ *     | 6 x 1536  |    x       | p0 p1 p2 p3 | j = 0    =    | 6x64 |      |
  *     |-----+-----+--          | p0 p1 p2 p3 | j = 1         |------|      |
- *     |   .. 192  |              .. 64 tiles: 64 KiB         |      |      |
+ *     |   .. 192  |              .. 96 tiles: 96 KiB         |      |      |
  *     +-----+-----+--                                        +------+------+--
  *
  * Six rows have 24 sums in registers; the buffer stays in the second-level cache while
@@ -147,7 +147,7 @@ enum {
     ROW_CHUNK = 192,  /* rows that meet an unpacked buffer */
     GROUP = 6,        /* rows in registers */
     QUAD = 4,         /* panels in registers */
-    DEPTH_TILES = 64, /* tiles of a panel unpacked at once: 4 * 64 * 256 B = 64 KiB */
+    DEPTH_TILES = 96, /* tiles of a panel unpacked at once: 4 * 96 * 256 B = 96 KiB */
     FEW_GROUP = 8,    /* rows in registers when few */
     FEW_PAIR = 5,     /* rows from which two panels are taken at once */
     FEW_ROWS = 32,    /* fewer than these are few */
@@ -270,14 +270,26 @@ TERN_INLINE void few_rows(const tern_matmul_block *b, size_t p, int panels)
     }
 }
 
+static size_t panels_of(const tern_matmul_block *b)
+{
+    return (b->outputs + TERN_PANEL_ROWS - 1) / TERN_PANEL_ROWS;
+}
+
 static void matmul_few(const tern_matmul_block *b)
 {
-    const size_t panels = (b->outputs + TERN_PANEL_ROWS - 1) / TERN_PANEL_ROWS;
+    const size_t panels = panels_of(b);
     size_t p = 0;
     if (b->rows >= FEW_PAIR)
         for (; p + 2 <= panels; p += 2) few_rows(b, p, 2);
     for (; p < panels; p++) few_rows(b, p, 1);
 }
+
+/* What the next pass unpacks: it is fetched while this one multiplies, a few tiles of
+ * its panels for every group of rows. */
+typedef struct coming {
+    const uint8_t *at; /* in the first of the panels */
+    size_t panels, tiles, step;
+} coming;
 
 /* What a chunk of rows and up to QUAD panels share. */
 typedef struct quad {
@@ -289,7 +301,39 @@ typedef struct quad {
     size_t tile, tiles;       /* the columns of this pass */
     const uint8_t *codes;     /* unpacked, 64 bytes at (4 * tile + j) * panels + p */
     __m512i (*partial)[QUAD]; /* (rows) sums between passes */
+    coming coming;
 } quad;
+
+/* Tiles of a pass, of those that are left. */
+static size_t depth(size_t left)
+{
+    return left < DEPTH_TILES ? left : DEPTH_TILES;
+}
+
+/* The same panels' next columns, or the next panels, or, for another chunk, the first.
+ */
+static coming after(const quad *k)
+{
+    const tern_matmul_block *b = k->block;
+    const size_t all = panels_of(b);
+    size_t panel = k->panel, tile = k->tile + k->tiles;
+    if (tile == b->tiles) tile = 0, panel += k->panels;
+    if (panel == all) panel = 0;
+    coming c = {.at = b->codes + (panel * b->tiles + tile) * TERN_TILE_BYTES,
+                .panels = all - panel < QUAD ? all - panel : QUAD,
+                .tiles = depth(b->tiles - tile)};
+    c.step = c.tiles * GROUP / k->rows + 1;
+    return c;
+}
+
+static inline void fetch_some(coming *c, size_t panel_bytes)
+{
+    for (size_t i = 0; i < c->step && c->tiles > 0; i++, c->tiles--) {
+        for (size_t p = 0; p < c->panels; p++)
+            _mm_prefetch((const char *)c->at + p * panel_bytes, _MM_HINT_T1);
+        c->at += TERN_TILE_BYTES;
+    }
+}
 
 static void unpack(const quad *k, uint8_t *out)
 {
@@ -374,10 +418,14 @@ TERN_INLINE void quad_group(const quad *k, size_t i, int rows, int panels)
         quad_finish(sum, k->factor + i, NULL, b->y + at, b->ldy, rows, panels, k->tail);
 }
 
-TERN_INLINE void quad_rows(const quad *k, int panels)
+TERN_INLINE void quad_rows(quad *k, int panels)
 {
+    const size_t panel_bytes = k->block->tiles * TERN_TILE_BYTES;
     size_t i = 0;
-    for (; i + GROUP <= k->rows; i += GROUP) quad_group(k, i, GROUP, panels);
+    for (; i + GROUP <= k->rows; i += GROUP) {
+        fetch_some(&k->coming, panel_bytes);
+        quad_group(k, i, GROUP, panels);
+    }
     for (; i + 2 <= k->rows; i += 2) quad_group(k, i, 2, panels);
     if (i < k->rows) quad_group(k, i, 1, panels);
 }
@@ -389,7 +437,8 @@ static void matmul_quad(quad *k, uint8_t *buffer)
         k->block->outputs - (k->panel + k->panels - 1) * TERN_PANEL_ROWS;
     k->tail = lanes_left(left);
     for (k->tile = 0; k->tile < tiles; k->tile += DEPTH_TILES) {
-        k->tiles = tiles - k->tile < DEPTH_TILES ? tiles - k->tile : DEPTH_TILES;
+        k->tiles = depth(tiles - k->tile);
+        k->coming = after(k);
         unpack(k, buffer);
         switch (k->panels) {
         case 4:
@@ -417,7 +466,7 @@ static void matmul(const tern_matmul_block *b)
     _Alignas(64) uint8_t buffer[QUAD * DEPTH_TILES * 4 * TERN_TILE_BYTES];
     __m512i partial[ROW_CHUNK][QUAD];
     float factor[ROW_CHUNK];
-    const size_t panels = (b->outputs + TERN_PANEL_ROWS - 1) / TERN_PANEL_ROWS;
+    const size_t panels = panels_of(b);
     quad k = {.block = b, .codes = buffer, .partial = partial, .factor = factor};
     for (k.row0 = 0; k.row0 < b->rows; k.row0 += ROW_CHUNK) {
         k.rows = b->rows - k.row0 < ROW_CHUNK ? b->rows - k.row0 : ROW_CHUNK;
