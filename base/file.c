@@ -24,7 +24,13 @@
 #endif
 #include <unistd.h>
 
-tern_status tern_map_open(const char *path, tern_map *out)
+static void close_file(tern_map *m)
+{
+    if (m->file >= 0) close(m->file);
+    m->file = -1;
+}
+
+tern_status tern_map_open_to_read(const char *path, tern_map *out)
 {
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return tern_fail(TERN_EIO, "%s: %s", path, strerror(errno));
@@ -43,9 +49,16 @@ tern_status tern_map_open(const char *path, tern_map *out)
         }
         m.data = p;
     } else {
-        close(fd);
+        close_file(&m);
     }
     *out = m;
+    return TERN_OK;
+}
+
+tern_status tern_map_open(const char *path, tern_map *out)
+{
+    TERN_TRY(tern_map_open_to_read(path, out));
+    close_file(out);
     return TERN_OK;
 }
 
@@ -53,13 +66,14 @@ void tern_map_close(tern_map *m)
 {
     if (m->data) {
         munmap((void *)(uintptr_t)m->data, m->bytes);
-        close(m->file);
+        close_file(m);
     }
-    *m = (tern_map){0};
+    *m = (tern_map){.file = -1};
 }
 
 const void *tern_map_read(const tern_map *m, const void *at, size_t bytes, void *buffer)
 {
+    if (m->file < 0) return at;
     const off_t from = (const uint8_t *)at - m->data;
     const ssize_t n = pread(m->file, buffer, bytes, from);
     return n == (ssize_t)bytes ? buffer : at;

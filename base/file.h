@@ -15,15 +15,17 @@ enum { TERN_PATH_MAX = 4096 };
 typedef struct tern_map {
     const uint8_t *data;
     size_t bytes;
-    int file; /* its descriptor, unless data is NULL */
+    int file; /* -1, or its descriptor: of tern_map_open_to_read() */
 } tern_map;
 
 /* TERN_EIO names the path and the system's reason; a directory is refused. */
 tern_status tern_map_open(const char *path, tern_map *out);
+/* The same, and the file stays open for tern_map_read(). */
+tern_status tern_map_open_to_read(const char *path, tern_map *out);
 void tern_map_close(tern_map *m); /* also of a zeroed struct */
 /* `bytes` of the map from `at` on, which points into it, for one look: copied from the
  * file to `buffer`, or, if that cannot be done, where they are. In pieces of 64 KiB or
- * more it costs a third of mapping the pages by touching them, and no memory. */
+ * more it costs a quarter of mapping the pages by touching them, and no memory. */
 const void *tern_map_read(const tern_map *m, const void *at, size_t bytes,
                           void *buffer);
 

@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/half.h"
@@ -480,7 +479,7 @@ tern_status tern_gguf_open(const char *path, tern_gguf **out)
 {
     tern_map map = {0};
     tern_gguf *g = NULL;
-    TERN_TRY(tern_map_open(path, &map));
+    TERN_TRY(tern_map_open_to_read(path, &map));
     const tern_status s = tern_gguf_parse(map.data, map.bytes, path, &g);
     if (s != TERN_OK) {
         tern_map_close(&map);

@@ -310,19 +310,22 @@ static size_t depth(size_t left)
     return left < DEPTH_TILES ? left : DEPTH_TILES;
 }
 
-/* The same panels' next columns, or the next panels, or, for another chunk, the first.
- */
+/* The same panels' next columns, or the next panels, or, for more rows, the first. */
 static coming after(const quad *k)
 {
     const tern_matmul_block *b = k->block;
     const size_t all = panels_of(b);
     size_t panel = k->panel, tile = k->tile + k->tiles;
     if (tile == b->tiles) tile = 0, panel += k->panels;
-    if (panel == all) panel = 0;
+    if (panel == all) {
+        if (k->row0 + k->rows == b->rows) return (coming){0};
+        panel = 0;
+    }
+    const size_t groups = k->rows / GROUP;
     coming c = {.at = b->codes + (panel * b->tiles + tile) * TERN_TILE_BYTES,
                 .panels = all - panel < QUAD ? all - panel : QUAD,
                 .tiles = depth(b->tiles - tile)};
-    c.step = c.tiles * GROUP / k->rows + 1;
+    if (groups) c.step = (c.tiles + groups - 1) / groups;
     return c;
 }
 

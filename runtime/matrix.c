@@ -352,6 +352,11 @@ size_t tern_matrix_bytes(const tern_matrix *w)
 
 /* --- using a matrix of codes --- */
 
+static size_t min_size(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
 /* Panels of a head that are made at a time. */
 static size_t head_step(const tern_matrix *w)
 {
@@ -366,12 +371,12 @@ static void make_head_panels(const tern_matrix *w, size_t first, size_t end,
     uint8_t buffer[HEAD_BYTES];
     const size_t row_bytes = w->blocks->bytes / w->rows, bytes = head_panel_bytes(w);
     const size_t from = first * TERN_PANEL_ROWS, to = end * TERN_PANEL_ROWS;
-    size_t left = (to < w->rows ? to : w->rows) - from;
+    size_t left = min_size(to, w->rows) - from;
     const uint8_t *rows = w->blocks->data + from * row_bytes;
     if (left * row_bytes <= sizeof buffer)
         rows = tern_gguf_read(w->blocks, from * row_bytes, left * row_bytes, buffer);
     for (size_t p = first; p < end; p++, out += bytes) {
-        const size_t n = left < TERN_PANEL_ROWS ? left : TERN_PANEL_ROWS;
+        const size_t n = min_size(left, TERN_PANEL_ROWS);
         tern_codes_pack(w->codes, rows, n, w->cols, out);
         rows += n * row_bytes;
         left -= n;
@@ -382,11 +387,11 @@ static void pack_ternary(tern_matrix *w)
 {
     const tern_ternary *t = &w->ternary;
     const size_t panels = tern_ternary_panels(t), bytes = panel_bytes(w);
-    const size_t step = tern_repack_end(t, w->head_dim, 0);
+    const size_t step = tern_repack_step(t, w->head_dim);
 #pragma omp parallel for num_threads(tern_threads()) schedule(static)
     for (size_t p = 0; p < panels; p += step)
-        tern_repack_panels(w->blocks, w->head_dim, t, p,
-                           tern_repack_end(t, w->head_dim, p), t->codes + p * bytes);
+        tern_repack_panels(w->blocks, w->head_dim, t, p, min_size(p + step, panels),
+                           t->codes + p * bytes);
 }
 
 static void pack_head(tern_matrix *w)
@@ -395,8 +400,7 @@ static void pack_head(tern_matrix *w)
     const size_t step = head_step(w);
 #pragma omp parallel for num_threads(tern_threads()) schedule(static)
     for (size_t p = 0; p < panels; p += step)
-        make_head_panels(w, p, panels - p < step ? panels : p + step,
-                         w->panels + p * bytes);
+        make_head_panels(w, p, min_size(p + step, panels), w->panels + p * bytes);
 }
 
 void tern_matrix_pack(tern_matrix *w)
@@ -446,7 +450,7 @@ static void multiply_waiting(const tern_matrix *w, const tern_qrows *x,
     _Alignas(TERN_ALIGN) uint8_t codes[TERN_REPACK_BYTES];
     tern_repack_panels(w->blocks, w->head_dim, &w->ternary, first, end, codes);
     const size_t from = first * TERN_PANEL_ROWS, to = end * TERN_PANEL_ROWS;
-    const tern_ternary part = {.rows = (to < w->rows ? to : w->rows) - from,
+    const tern_ternary part = {.rows = min_size(to, w->rows) - from,
                                .cols = w->cols,
                                .scale = w->ternary.scale,
                                .codes = codes};
@@ -462,9 +466,9 @@ void tern_matrix_panels(const tern_matrix *w, const tern_qrows *x, const float *
         tern_ternary_matmul_panels(x, &w->ternary, add, y, ldy, first, end, next);
         return;
     }
+    const size_t step = tern_repack_step(&w->ternary, w->head_dim);
     for (size_t p = first, to; p < end; p = to) {
-        to = tern_repack_end(&w->ternary, w->head_dim, p);
-        if (to > end) to = end;
+        to = min_size(w->head_dim ? p - p % step + step : p + step, end);
         multiply_waiting(w, x, add, y, ldy, p, to);
     }
 }
@@ -477,11 +481,10 @@ void tern_matrix_matmul(const tern_matrix *w, const tern_qrows *x, const float *
         return;
     }
     const size_t panels = tern_ternary_panels(&w->ternary);
-    const size_t step = tern_repack_end(&w->ternary, w->head_dim, 0);
+    const size_t step = tern_repack_step(&w->ternary, w->head_dim);
 #pragma omp parallel for num_threads(tern_threads()) schedule(static)
     for (size_t p = 0; p < panels; p += step)
-        multiply_waiting(w, x, add, y, w->rows, p,
-                         tern_repack_end(&w->ternary, w->head_dim, p));
+        multiply_waiting(w, x, add, y, w->rows, p, min_size(p + step, panels));
 }
 
 /* --- using a head in codes --- */
@@ -492,7 +495,7 @@ static void multiply_waiting_head(const tern_matrix *w, const tern_q8_rows *x, f
     _Alignas(TERN_ALIGN) uint8_t made[HEAD_BYTES];
     const size_t step = head_step(w);
     for (size_t p = first; p < end; p += step) {
-        const size_t to = end - p < step ? end : p + step;
+        const size_t to = min_size(p + step, end);
         make_head_panels(w, p, to, made);
         tern_codes_matmul_panels(x, w->codes, made, w->rows, y, w->rows, p, to);
     }

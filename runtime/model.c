@@ -270,8 +270,8 @@ static bool any_waits(const tern_runtime *m)
     return m->head->blocks != NULL;
 }
 
-/* The lock is held. Panels take the memory of what was touched of the file; floats are
- * read where they are. */
+/* The lock is held. Of the file, what was touched before leaves memory, and what may be
+ * now; floats are read where they are. */
 static void pack(const tern_runtime *m)
 {
     tern_matrix *w;
@@ -280,6 +280,7 @@ static void pack(const tern_runtime *m)
         for (size_t j = 0; (w = matrices(&m->layers[i], j)); j++)
             if (w->blocks) tern_matrix_pack(w);
     if (m->head->blocks) tern_matrix_pack(m->head);
+    if (!m->some_float) tern_gguf_release(m->gguf);
     atomic_store_explicit(&m->packing->done, true, memory_order_release);
 }
 

@@ -1,8 +1,8 @@
-/* repack.c - see repack.h. Threads share the panels; 16 rows of the file make one, each
- * read once, and a panel of a few KB stays in the first-level cache meanwhile.
+/* repack.c - see repack.h. Threads share the panels; 16 rows of the file make one,
+ * which stays in the first-level cache meanwhile.
  *
- * The file is read some panels at a time (TERN_REPACK_BYTES). With heads of 32 rows, in
- * llama.cpp's order of rotary pairs:
+ * The file is read some panels at a time. With heads of 32 rows, in llama.cpp's order
+ * of rotary pairs, both panels of a head take the same rows, and one alone takes 31:
  *
  *     file       0  1  2  3  4  5  ...  28 29 30 31 | 32 ...
  *     panel 0    0     1     2     ...  14    15    |
@@ -82,19 +82,23 @@ static const uint8_t *row_of(const source *in, size_t r)
     return in->data + (row - in->first) * in->row_bytes;
 }
 
-/* A block of TQ2_0 is larger than its codes in panels, and there is room for it. */
-enum { READ_BYTES = TERN_REPACK_BYTES / 64 * TERN_TQ2_BYTES };
+/* Blocks are larger than their codes in panels: 66 bytes for 64 of TQ2_0, 18 for 16 of
+ * Q2_0. */
+enum { READ_BYTES = TERN_REPACK_BYTES / 16 * TERN_Q2_BYTES };
 
 /* What panels [first, end) are made of, in `buffer` if they fit. */
 static source read_panels(const tern_gguf_tensor *t, size_t head_dim, size_t rows,
                           size_t first, size_t end, uint8_t buffer[READ_BYTES])
 {
     size_t from = first * TERN_PANEL_ROWS, to = end * TERN_PANEL_ROWS;
-    if (head_dim) { /* whole heads */
+    if (to > rows) to = rows;
+    if (head_dim && 2 * from / head_dim == 2 * (to - 1) / head_dim) { /* in a half */
+        to = tern_repack_file_row(to - 1, head_dim) + 1;
+        from = tern_repack_file_row(from, head_dim);
+    } else if (head_dim) { /* whole heads */
         from -= from % head_dim;
         to += head_dim - 1 - (to - 1) % head_dim;
     }
-    if (to > rows) to = rows;
     source in = {.first = from, .row_bytes = t->bytes / rows, .head_dim = head_dim};
     const size_t start = from * in.row_bytes, bytes = (to - from) * in.row_bytes;
     in.data =
@@ -102,14 +106,30 @@ static source read_panels(const tern_gguf_tensor *t, size_t head_dim, size_t row
     return in;
 }
 
-size_t tern_repack_end(const tern_ternary *w, size_t head_dim, size_t first)
+static size_t least(size_t a, size_t b)
 {
-    const size_t panels = tern_ternary_panels(w);
+    return a < b ? a : b;
+}
+
+size_t tern_repack_step(const tern_ternary *w, size_t head_dim)
+{
+    const size_t panels = tern_ternary_panels(w), threads = (size_t)tern_threads();
+    const size_t share = (panels + threads - 1) / threads;
     const size_t fit = TERN_REPACK_BYTES / tern_ternary_bytes(TERN_PANEL_ROWS, w->cols);
-    const size_t head = head_dim % TERN_PANEL_ROWS ? 0 : head_dim / TERN_PANEL_ROWS;
-    const size_t step = head && fit >= head ? fit - fit % head : fit ? fit : 1;
-    const size_t end = first - first % step + step;
-    return end < panels ? end : panels;
+    const size_t most = fit ? fit : 1, head = head_dim / TERN_PANEL_ROWS;
+    if (head_dim % TERN_PANEL_ROWS) { /* parts of two heads are read besides */
+        const size_t cut = 2 * (head + 1);
+        return least(share, most > cut ? most - cut : 1);
+    }
+    if (head == 0) return least(share, most);
+    if (head <= most) {
+        const size_t step = least(share, most);
+        return step > head ? step - step % head : head;
+    }
+    /* Of half a head every other row. */
+    size_t step = most > 1 ? most / 2 : 1;
+    while (head / 2 % step) step--;
+    return step;
 }
 
 /* Panel `panel` of w to `out`. */
@@ -131,13 +151,13 @@ bool tern_repack_blocks(const tern_gguf_tensor *t, size_t head_dim, tern_ternary
     if (!repack) return false;
     const size_t panels = tern_ternary_panels(out);
     const size_t bytes = tern_ternary_bytes(TERN_PANEL_ROWS, out->cols);
-    const size_t step = tern_repack_end(out, head_dim, 0);
+    const size_t step = tern_repack_step(out, head_dim);
     scales s = {.low = INT32_MAX};
 #pragma omp parallel for schedule(static) num_threads(tern_threads()) reduction(join   \
                                                                                 : s)
     for (size_t first = 0; first < panels; first += step) {
         uint8_t buffer[READ_BYTES];
-        const size_t end = tern_repack_end(out, head_dim, first);
+        const size_t end = least(first + step, panels);
         const source in = read_panels(t, head_dim, out->rows, first, end, buffer);
         for (size_t p = first; p < end; p++)
             repack_panel(&in, repack, out, p, out->codes + p * bytes, &s);
@@ -208,13 +228,13 @@ bool tern_repack_check(const tern_gguf_tensor *t, size_t rows, size_t cols,
 {
     if (t->type != TERN_GGML_TQ2_0) return false;
     const tern_ternary w = {.rows = rows, .cols = cols};
-    const size_t panels = tern_ternary_panels(&w), step = tern_repack_end(&w, 0, 0);
+    const size_t panels = tern_ternary_panels(&w), step = tern_repack_step(&w, 0);
     scales s = {.low = INT32_MAX};
 #pragma omp parallel for schedule(static) num_threads(tern_threads()) reduction(join   \
                                                                                 : s)
     for (size_t first = 0; first < panels; first += step) {
         uint8_t buffer[READ_BYTES];
-        const size_t end = tern_repack_end(&w, 0, first);
+        const size_t end = least(first + step, panels);
         const source in = read_panels(t, 0, rows, first, end, buffer);
         for (size_t r = first * TERN_PANEL_ROWS; r < end * TERN_PANEL_ROWS && r < rows;
              r++)

@@ -22,10 +22,10 @@ bool tern_repack_blocks(const tern_gguf_tensor *t, size_t head_dim, tern_ternary
 /* Bytes of panels that are made at a time, on the stack: what the second level cache
  * holds beside the rows they are made of. */
 enum { TERN_REPACK_BYTES = 96 << 10 };
-/* The end of those panels of w of which `first` is one; what lies between two such ends
- * is best made together. More than TERN_REPACK_BYTES if `first` alone is. Rows of whole
- * heads lie together in the file, so heads that fit are not cut. */
-size_t tern_repack_end(const tern_ternary *w, size_t head_dim, size_t first);
+/* So many panels of w are best made together, beginning with a multiple of as many:
+ * they take TERN_REPACK_BYTES at most (or are one), leave something to every thread,
+ * and do not cut heads, whose rows lie together in the file, if whole ones fit. */
+size_t tern_repack_step(const tern_ternary *w, size_t head_dim);
 
 /* The row of the file that is row r of tern's: what tern_gguf_rotary_row() undoes. */
 size_t tern_repack_file_row(size_t r, size_t head_dim);
@@ -36,8 +36,8 @@ size_t tern_repack_file_row(size_t r, size_t head_dim);
 bool tern_repack_check(const tern_gguf_tensor *t, size_t rows, size_t cols,
                        float *scale);
 
-/* Panels [first, end) of w, which has been checked, to `codes` (TERN_ALIGN aligned);
- * end is no more than tern_repack_end(). */
+/* Panels [first, end) of w, which has been checked, to `codes` (TERN_ALIGN aligned); no
+ * more than a step. */
 void tern_repack_panels(const tern_gguf_tensor *t, size_t head_dim,
                         const tern_ternary *w, size_t first, size_t end,
                         uint8_t *codes);

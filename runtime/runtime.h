@@ -35,8 +35,8 @@
  * many threads, may share one, and their results do not depend on each other. A
  * session, a sampler or a stream belongs to one thread at a time. Each evaluation is
  * itself spread over threads by OpenMP: as many as OMP_NUM_THREADS says, or
- * tern_threads_set() (kernels/cpu.h). With several sessions at work, give each its
- * share of the cores.
+ * tern_threads_set() (kernels/cpu.h); it takes up to 256 KiB of the stack of each. With
+ * several sessions at work, give each its share of the cores.
  *
  * The same numbers. Logits have the same bits however a text is cut into evaluations,
  * for any number of threads, on every CPU, and (for models that tern trained with f16
@@ -66,7 +66,7 @@ void tern_runtime_free(tern_runtime *m); /* NULL is fine */
 
 int64_t tern_runtime_vocab(const tern_runtime *m);   /* V: ids are 0 to V - 1 */
 int64_t tern_runtime_context(const tern_runtime *m); /* the longest it can see */
-size_t tern_runtime_bytes(const tern_runtime *m);    /* memory held, with the map */
+size_t tern_runtime_bytes(const tern_runtime *m);    /* held at most, with the map */
 /* Bytes of weights that one token meets: all linear layers and the head, as held. */
 size_t tern_runtime_token_bytes(const tern_runtime *m);
 

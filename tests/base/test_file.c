@@ -174,13 +174,17 @@ Test(file, empty_file_maps_to_nothing, .init = setup, .fini = teardown)
     tern_map_close(&m);
 }
 
-Test(file, a_map_is_read_without_its_pages, .init = setup, .fini = teardown)
+Test(file, a_map_is_read_from_its_file, .init = setup, .fini = teardown)
 {
     char path[TERN_PATH_MAX], got[4] = "----";
     tern_map m;
     cr_assert(eq(int, tern_path_join(path, dir, "read"), TERN_OK));
     cr_assert(eq(int, tern_file_write(path, "0123456789", 10), TERN_OK));
     cr_assert(eq(int, tern_map_open(path, &m), TERN_OK));
+    cr_expect(
+        eq(ptr, (void *)tern_map_read(&m, m.data + 3, 4, got), (void *)(m.data + 3)));
+    tern_map_close(&m);
+    cr_assert(eq(int, tern_map_open_to_read(path, &m), TERN_OK));
     cr_expect(eq(ptr, (void *)tern_map_read(&m, m.data + 3, 4, got), got));
     cr_expect(eq(int, memcmp(got, "3456", 4), 0));
     /* more than there is: nothing that a caller may have is ever missing */

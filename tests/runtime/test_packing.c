@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "kernels/cpu.h"
 #include "kernels/decode_kernels.h"
+#include "kernels/team.h"
 #include "runtime/model.h"
 #include "runtime/repack.h"
 #include "tests/runtime/toy_file.h"
@@ -238,7 +239,8 @@ Test(packing, others_are_packed_at_once)
     waiting_is_packed("wide");
 }
 
-/* Every row of a matrix is where it belongs, in panels and before there are any. */
+/* Every row of a matrix is where it belongs in its panels, and looked for in the file
+ * before there are any. */
 static void rows_are_those_of(const tern_matrix *w, toy *t, const char *name,
                               const char *when)
 {
@@ -254,16 +256,59 @@ static void rows_are_those_of(const tern_matrix *w, toy *t, const char *name,
     free(row);
 }
 
-/* Matrices of more rows than are read at a time: whole heads of 8 panels; one head that
- * is too large to be read; heads that are no whole panels; no heads. */
+enum { PAIR = 2, WIDEST = 8192, LONGEST = 8192 };
+
+/* Products of a matrix with two rows: whole, and in parts of one panel, of two, ... */
+static void products(const tern_matrix *w, float whole[PAIR * LONGEST],
+                     float parts[PAIR * LONGEST])
+{
+    static float in[PAIR * WIDEST];
+    static _Alignas(64) int8_t codes[PAIR * WIDEST];
+    float scale[PAIR];
+    int32_t sum[PAIR];
+    tern_qrows x = {.rows = PAIR, .cols = w->cols, .stride = w->cols};
+    x.codes = codes, x.scale = scale, x.sum = sum;
+    cr_assert(le(sz, w->cols, WIDEST));
+    cr_assert(le(sz, w->rows, LONGEST));
+    for (size_t i = 0; i < PAIR * w->cols; i++) in[i] = tern_rand_normal(1, 2, i);
+    tern_quantize_rows(in, &x);
+    tern_matrix_matmul(w, &x, NULL, whole);
+    const size_t panels = tern_ternary_panels(&w->ternary);
+    for (size_t p = 0, n = 1; p < panels; p += n++) {
+        const size_t end = p + n < panels ? p + n : panels;
+        tern_matrix_panels(w, &x, NULL, parts, w->rows, p, end, NULL);
+    }
+}
+
+static void waiting_multiplies_as_packed(tern_matrix *w)
+{
+    static float y[4][PAIR * LONGEST];
+    const size_t bytes = PAIR * w->rows * sizeof(float);
+    cr_assert(eq(int, atomic_load(&w->packed), 0));
+    for (int threads = 1; threads <= 3; threads += 2) {
+        tern_threads_set(threads);
+        products(w, y[threads - 1], y[threads]);
+    }
+    tern_matrix_pack(w);
+    float *want = malloc(bytes), *parts = malloc(bytes);
+    products(w, want, parts);
+    for (int i = 0; i < 4; i++)
+        cr_expect(eq(int, memcmp(y[i], want, bytes), 0), "%zu x %zu, %d", w->rows,
+                  w->cols, i);
+    free(want);
+    free(parts);
+}
+
+/* Matrices of more rows than are read at a time: whole heads of 8 panels; heads that
+ * are read in parts of a half, or of which one panel is; heads that are no whole
+ * panels; no heads. */
 Test(packing, rows_that_are_read_in_parts)
 {
     static const struct {
         int64_t width, heads, kv_heads, head_dim, ffn;
-    } shapes[] = {{2560, 6, 1, 128, 512},
-                  {8192, 1, 1, 256, 256},
-                  {2560, 32, 1, 40, 256},
-                  {256, 1, 1, 256, 3072}};
+    } shapes[] = {{2560, 6, 1, 128, 512}, {4096, 2, 1, 128, 256},
+                  {8192, 1, 1, 256, 256}, {2560, 32, 1, 40, 256},
+                  {256, 32, 1, 40, 256},  {256, 1, 1, 256, 3072}};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         tern_spec spec = LLAMA;
         spec.layers = 1;
@@ -275,21 +320,17 @@ Test(packing, rows_that_are_read_in_parts)
         toy t;
         toy_make(&t, &spec, TERN_GGML_TQ2_0, TERN_GGML_Q8_0, 8);
         toy_write(&t, path);
-        for (int threads = 1; threads <= 3; threads += 2) {
-            tern_threads_set(threads);
-            waiting_is_packed("parts");
-        }
         tern_runtime *m = opened();
-        const tern_layer *w = &m->layers[0];
-        for (int packed = 0; packed < 2; packed++) {
-            const char *when = packed ? "packed" : "waiting";
-            rows_are_those_of(&w->q, &t, "attn_q", when);
-            rows_are_those_of(&w->k, &t, "attn_k", when);
-            rows_are_those_of(&w->o, &t, "attn_output", when);
-            rows_are_those_of(&w->up, &t, "ffn_up", when);
-            rows_are_those_of(&w->down, &t, "ffn_down", when);
-            tern_runtime_pack(m);
-        }
+        tern_layer *w = &m->layers[0];
+        rows_are_those_of(&w->q, &t, "attn_q", "waiting");
+        tern_matrix *all[] = {&w->q, &w->k, &w->o, &w->up, &w->down};
+        for (size_t j = 0; j < sizeof all / sizeof *all; j++)
+            waiting_multiplies_as_packed(all[j]);
+        rows_are_those_of(&w->q, &t, "attn_q", "packed");
+        rows_are_those_of(&w->k, &t, "attn_k", "packed");
+        rows_are_those_of(&w->o, &t, "attn_output", "packed");
+        rows_are_those_of(&w->up, &t, "ffn_up", "packed");
+        rows_are_those_of(&w->down, &t, "ffn_down", "packed");
         tern_runtime_free(m);
         toy_free(&t);
     }
@@ -403,22 +444,31 @@ static long resident(void)
  * embedding, leaves when panels come. */
 Test(packing, the_file_is_not_in_memory)
 {
+    static const struct {
+        int64_t width, heads, head_dim, ffn;
+    } shapes[] = {{256, 32, 8, 8192}, {4096, 4, 128, 256}, {2560, 32, 40, 256}};
     float logits[2 * V];
-    tern_spec large = LLAMA;
-    large.ffn = 8192;
-    write_with_head(&large, TERN_GGML_TQ2_0, TERN_GGML_Q8_0);
-    tern_runtime *m = opened();
-    const long at_first = resident(), bytes = (long)tern_gguf_bytes(m->gguf);
-    if (at_first < 0) cr_skip_test("no /proc/self/smaps with the file in it");
-    cr_expect(gt(int, (int)at_first, 0), "it has a header");
-    evaluate(m, 1, logits);
-    cr_expect(lt(int, (int)resident(), (int)(bytes / 1024 / 4)));
-    tern_runtime_pack(m);
-    cr_expect(eq(int, (int)resident(), 0));
-    tern_runtime_pack(m);
-    evaluate(m, 2, logits);
-    cr_expect(eq(int, (int)resident(), 0), "an embedding is not read from the file");
-    tern_runtime_free(m);
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        tern_spec large = LLAMA;
+        large.layers = 1;
+        large.width = shapes[i].width;
+        large.heads = shapes[i].heads;
+        large.head_dim = shapes[i].head_dim;
+        large.ffn = shapes[i].ffn;
+        write_with_head(&large, TERN_GGML_TQ2_0, TERN_GGML_Q8_0);
+        tern_runtime *m = opened();
+        const long at_first = resident();
+        if (at_first < 0) cr_skip_test("no /proc/self/smaps with the file in it");
+        cr_expect(gt(int, (int)at_first, 0), "it has a header");
+        evaluate(m, 1, logits);
+        cr_expect(le(int, (int)resident(), 256), "width %d", (int)large.width);
+        tern_runtime_pack(m);
+        cr_expect(eq(int, (int)resident(), 0), "width %d", (int)large.width);
+        tern_runtime_pack(m);
+        evaluate(m, 2, logits);
+        cr_expect(eq(int, (int)resident(), 0), "no embedding is read from the file");
+        tern_runtime_free(m);
+    }
 }
 
 /* Random blocks with random damage: looking finds what unpacking finds. */
