@@ -71,9 +71,10 @@ void tern_map_close(tern_map *m)
     *m = (tern_map){.file = -1};
 }
 
-const void *tern_map_read(const tern_map *m, const void *at, size_t bytes, void *buffer)
+const void *tern_map_read(const tern_map *m, const void *at, size_t bytes, void *buffer,
+                          size_t room)
 {
-    if (m->file < 0) return at;
+    if (m->file < 0 || bytes > room) return at;
     const off_t from = (const uint8_t *)at - m->data;
     const ssize_t n = pread(m->file, buffer, bytes, from);
     return n == (ssize_t)bytes ? buffer : at;

@@ -24,10 +24,11 @@ tern_status tern_map_open(const char *path, tern_map *out);
 tern_status tern_map_open_to_read(const char *path, tern_map *out);
 void tern_map_close(tern_map *m); /* also of a zeroed struct */
 /* `bytes` of the map from `at` on, which points into it, for one look: copied from the
- * file to `buffer`, or, if that cannot be done, where they are. In pieces of 64 KiB or
- * more it costs a quarter of mapping the pages by touching them, and no memory. */
-const void *tern_map_read(const tern_map *m, const void *at, size_t bytes,
-                          void *buffer);
+ * file to `buffer`, or, if that has no `room` or it cannot be done, where they are. In
+ * pieces of 64 KiB or more it costs a quarter of mapping the pages by touching them,
+ * and no memory. */
+const void *tern_map_read(const tern_map *m, const void *at, size_t bytes, void *buffer,
+                          size_t room);
 
 /* A write that appears whole or not at all: everything goes to a hidden temporary in
  * the same directory; commit flushes it to the disk, renames it over `path` and flushes

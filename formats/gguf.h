@@ -86,10 +86,11 @@ bool tern_is_gguf(const char *path);        /* by its first four bytes */
 size_t tern_gguf_tensor_count(const tern_gguf *g);
 const tern_gguf_tensor *tern_gguf_tensor_at(const tern_gguf *g, size_t i);
 const tern_gguf_tensor *tern_gguf_find_tensor(const tern_gguf *g, const char *name);
-/* `bytes` of a tensor from byte `from` on, for one look: of a file in `buffer`, without
- * its pages being mapped (see tern_map_read()), else where they are. */
+/* `bytes` of a tensor from byte `from` on, for one look: of a file in `buffer`, if they
+ * have `room` there, without its pages being mapped (see tern_map_read()); else where
+ * they are. */
 const uint8_t *tern_gguf_read(const tern_gguf_tensor *t, size_t from, size_t bytes,
-                              void *buffer);
+                              void *buffer, size_t room);
 /* A hint: what has been read of the file so far will not be read again soon. It leaves
  * memory, and comes back from the file if it is read all the same. */
 void tern_gguf_release(const tern_gguf *g);

@@ -544,10 +544,10 @@ const tern_gguf_tensor *tern_gguf_find_tensor(const tern_gguf *g, const char *na
 }
 
 const uint8_t *tern_gguf_read(const tern_gguf_tensor *t, size_t from, size_t bytes,
-                              void *buffer)
+                              void *buffer, size_t room)
 {
     const uint8_t *at = t->data + from;
-    return t->file ? tern_map_read(&t->file->map, at, bytes, buffer) : at;
+    return t->file ? tern_map_read(&t->file->map, at, bytes, buffer, room) : at;
 }
 
 void tern_gguf_release(const tern_gguf *g)

@@ -42,17 +42,13 @@
 #include "base/arena.h"
 #include "kernels/attention_tiles.h"
 #include "kernels/float_kernels.h"
+#include "kernels/parts.h"
 
 enum {
     TILE = TERN_KEY_PANEL, /* query rows of a tile, keys of a panel */
     STRIPE = 16,           /* rows done together where the diagonal cuts a panel */
     FEW = 8                /* rows for which fp16 is widened while it is multiplied */
 };
-
-static size_t min_size(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
 
 static void copy_rows(const float *x, size_t ldx, size_t rows, size_t cols, float *y)
 {
@@ -107,15 +103,16 @@ static tern_fetch values_at(const tile *t, size_t j, size_t keys)
 static tern_fetch after_keys(const tile *t, size_t j, size_t total)
 {
     if (!in_place(t)) return (tern_fetch){0};
-    if (j + TILE < total) return keys_at(t, j + TILE, min_size(TILE, total - j - TILE));
-    return values_at(t, 0, min_size(TILE, total));
+    if (j + TILE < total)
+        return keys_at(t, j + TILE, tern_min_size(TILE, total - j - TILE));
+    return values_at(t, 0, tern_min_size(TILE, total));
 }
 
 static tern_fetch after_values(const tile *t, size_t j)
 {
     if (!in_place(t)) return (tern_fetch){0};
     if (j + TILE < t->limit)
-        return values_at(t, j + TILE, min_size(TILE, t->limit - j - TILE));
+        return values_at(t, j + TILE, tern_min_size(TILE, t->limit - j - TILE));
     return t->next;
 }
 
@@ -187,19 +184,19 @@ static void tile_scores(const tile *t, const forward_scratch *w)
                                .b_band = TERN_KEY_BAND * t->dim,
                                .b_panel = t->panel,
                                .c = w->scores,
-                               .ahead = values_at(t, 0, min_size(TILE, total)),
+                               .ahead = values_at(t, 0, tern_min_size(TILE, total)),
                                .m = 1,
                                .n = tern_round16(total),
                                .k = t->dim});
         return;
     }
     for (size_t j = 0; j < total; j += TILE) {
-        const size_t keys = min_size(TILE, total - j);
+        const size_t keys = tern_min_size(TILE, total - j);
         const float *panel = tile_panel(t, w, j, keys);
         /* All rows at once, or stripes where the diagonal passes. */
         const size_t stripe = j + keys <= t->limit ? t->rows : STRIPE;
         for (size_t r = 0; r < t->rows; r += stripe) {
-            const size_t rows = min_size(stripe, t->rows - r);
+            const size_t rows = tern_min_size(stripe, t->rows - r);
             const size_t seen = t->limit + t->slope * (r + rows - 1);
             if (seen <= j) continue;
             f->chain(&(tern_chain){.a = w->q + r * t->dim,
@@ -213,7 +210,7 @@ static void tile_scores(const tile *t, const forward_scratch *w)
                                    .c = w->scores + r * w->keys + j,
                                    .c_row = w->keys,
                                    .m = rows,
-                                   .n = tern_round16(min_size(keys, seen - j)),
+                                   .n = tern_round16(tern_min_size(keys, seen - j)),
                                    .k = t->dim});
         }
     }
@@ -224,7 +221,7 @@ static void tile_scores(const tile *t, const forward_scratch *w)
 static void copy_values(const tile *t, size_t first, size_t rows, float *y)
 {
     const size_t at = value_at(t, first);
-    const size_t here = t->panel ? min_size(rows, TILE - first % TILE) : rows;
+    const size_t here = t->panel ? tern_min_size(rows, TILE - first % TILE) : rows;
     if (t->v)
         copy_rows(t->v + at, t->kv_row, here, t->dim, y);
     else
@@ -276,7 +273,7 @@ static void tile_forward(const tile *t, const forward_scratch *w)
         if (t->lse) t->lse[r] = (float)((double)m + log((double)sum[r]));
     }
     for (size_t j = 0; j < t->limit; j += TILE)
-        tile_values(t, w, j, min_size(TILE, t->limit - j), 0);
+        tile_values(t, w, j, tern_min_size(TILE, t->limit - j), 0);
     if (t->slope && t->rows > 1) tile_values(t, w, t->limit, 0, 1);
     for (size_t r = 0; r < t->rows; r++) {
         float *o = t->o + r * t->q_row;
@@ -409,7 +406,7 @@ static void block_gradient(const head *h, const block *b, const backward_scratch
     const float scale = tern_score_scale(h->dim);
     const size_t panel = b->j * h->dim, stripe = b->diagonal ? STRIPE : b->rows;
     for (size_t r = 0; r < b->rows; r += stripe) {
-        const size_t rows = min_size(stripe, b->rows - r);
+        const size_t rows = tern_min_size(stripe, b->rows - r);
         tern_chain t = {.a = w->q + r * h->dim,
                         .a_row = h->dim,
                         .a_col = 1,
@@ -450,7 +447,7 @@ static void block_keys(const head *h, const block *b, const backward_scratch *w)
                         .b_row = h->dim,
                         .c = h->dk + (b->j + c) * h->kv_row,
                         .c_row = h->kv_row,
-                        .m = min_size(stripe, b->keys - c),
+                        .m = tern_min_size(stripe, b->keys - c),
                         .n = h->dim,
                         .k = b->rows - first,
                         .add = h->add_kv || !b->diagonal};
@@ -484,7 +481,7 @@ static void head_backward(const head *h, backward_scratch *w)
 {
     const tern_float_kernels *f = tern_float_active;
     for (size_t i = 0; i < h->keys; i += TILE) {
-        const size_t rows = min_size(TILE, h->keys - i);
+        const size_t rows = tern_min_size(TILE, h->keys - i);
         copy_rows(h->q + i * h->q_row, h->q_row, rows, h->dim, w->q);
         copy_rows(h->dout + i * h->q_row, h->q_row, rows, h->dim, w->dout);
         for (size_t r = 0; r < rows; r++)
@@ -494,7 +491,7 @@ static void head_backward(const head *h, backward_scratch *w)
             const block b = {.i = i,
                              .j = j,
                              .rows = rows,
-                             .keys = min_size(TILE, h->keys - j),
+                             .keys = tern_min_size(TILE, h->keys - j),
                              .diagonal = i == j};
             block_gradient(h, &b, w);
             block_keys(h, &b, w);
@@ -521,7 +518,7 @@ void tern_attention_backward(const tern_attention_shape *s, const float *q,
         backward_scratch w =
             backward_layout(s, (float *)scratch + (size_t)omp_get_thread_num() * own);
         for (size_t j = 0; j < T; j += TILE) {
-            const size_t keys = min_size(TILE, T - j), at = kv + j * kv_width;
+            const size_t keys = tern_min_size(TILE, T - j), at = kv + j * kv_width;
             f->transpose(k + at, kv_width, keys, D, w.kt + j * D, TILE);
             f->transpose(v + at, kv_width, keys, D, w.vt + j * D, TILE);
         }

@@ -2,11 +2,7 @@
 #include "kernels/attention_tiles.h"
 
 #include "kernels/cpu.h"
-
-static size_t min_size(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
+#include "kernels/parts.h"
 
 /* slope is 1 where the rows are successive queries, 0 where they are heads. */
 static tern_tile_place place(const tern_attention_shape *s, size_t batch, size_t head,
@@ -48,7 +44,7 @@ static void attend_queries(const tern_attention_shape *s, const cut *c, size_t i
     const size_t pieces = c->tiles / c->lines, line = index / pieces;
     const size_t first = index % pieces * c->step;
     const tern_tile_place tile = place(s, line / s->heads, line % s->heads, first,
-                                       min_size(c->step, s->queries - first));
+                                       tern_min_size(c->step, s->queries - first));
     attend(s, &tile, operands, scratch);
 }
 
@@ -61,8 +57,8 @@ void tern_attend_heads(const tern_attention_shape *s, tern_heads heads,
 {
     const size_t group = s->heads / s->kv_heads, step = tern_tile_rows(s);
     for (size_t row = heads.first, end; row < heads.end; row = end) {
-        end = min_size(heads.end, (row / group + 1) * group);
-        end = min_size(end, row + step);
+        end = tern_min_size(heads.end, (row / group + 1) * group);
+        end = tern_min_size(end, row + step);
         tern_tile_place tile = place(s, row / s->heads, row % s->heads, 0, end - row);
         if (end == heads.end) tile.next = heads.next;
         attend(s, &tile, operands, scratch);

@@ -63,11 +63,6 @@ static size_t strip_count(size_t cols)
     return (cols + TERN_STRIP_COLS - 1) / TERN_STRIP_COLS;
 }
 
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 /* --- memory --- */
 
 static size_t row_stride(size_t cols)
@@ -134,7 +129,7 @@ typedef struct slice {
 static slice slice_at(const tern_grad16 *g, size_t i)
 {
     const size_t first = i / SLICES * TERN_GRAD16_TOKENS;
-    const size_t rows = least(TERN_GRAD16_TOKENS, g->rows - first);
+    const size_t rows = tern_min_size(TERN_GRAD16_TOKENS, g->rows - first);
     const size_t row = tern_part_start(rows, SLICE_UNIT, i % SLICES, SLICES);
     return (slice){.row = first + row,
                    .rows =
@@ -170,7 +165,7 @@ static void sweep_rows(const float *dy, tern_grad16 *g, slice s)
     uint32_t peak[FEW_ROWS];
     if (g->col_codes) memset(s.col, 0, g->cols * sizeof *s.col);
     for (size_t i = 0; i < s.rows; i += FEW_ROWS) {
-        const size_t row = s.row + i, rows = least(FEW_ROWS, s.rows - i);
+        const size_t row = s.row + i, rows = tern_min_size(FEW_ROWS, s.rows - i);
         const float *x = dy + row * g->cols;
         if (g->col_codes)
             k->peaks(x, g->cols, g->inverse + row, rows, g->cols, peak, s.col);
@@ -269,11 +264,11 @@ static void input_strip(const tern_ternary *w, size_t index, tern_strip_product 
     const size_t steps = round_up(w->rows, TERN_PANEL_ROWS);
     const int16_t *a = p.a;
     for (size_t k = 0; k < steps; k += DEPTH) {
-        const size_t depth = least(DEPTH, steps - k);
+        const size_t depth = tern_min_size(DEPTH, steps - k);
         const uint8_t *codes = w->codes + k / TERN_PANEL_ROWS * panel_bytes;
         tern_grad16_active()->unpack(
             codes + tile * TERN_TILE_BYTES, panel_bytes, depth / TERN_PANEL_ROWS,
-            least(TERN_STRIP_COLS / TERN_TILE_COLS, tiles - tile), strip);
+            tern_min_size(TERN_STRIP_COLS / TERN_TILE_COLS, tiles - tile), strip);
         p.a = a + k;
         p.steps = depth;
         p.first = k % FLUSH == 0;
@@ -290,7 +285,7 @@ static void input_part(const tern_grad16 *g, const tern_ternary *w, bool add, fl
     _Alignas(LINE) int32_t partial[ROW_CHUNK * TERN_STRIP_COLS];
     float scale[ROW_CHUNK];
     for (size_t row = at.row; row < at.row_end; row += ROW_CHUNK) {
-        const size_t rows = least(ROW_CHUNK, at.row_end - row);
+        const size_t rows = tern_min_size(ROW_CHUNK, at.row_end - row);
         for (size_t i = 0; i < rows; i++) scale[i] = w->scale * g->row_scale[row + i];
         for (size_t s = at.strip; s < at.strip_end; s++) {
             const size_t col = s * TERN_STRIP_COLS;
@@ -299,7 +294,7 @@ static void input_part(const tern_grad16 *g, const tern_ternary *w, bool add, fl
                 .lda = g->stride,
                 .strip = strip,
                 .rows = rows,
-                .cols = least(TERN_STRIP_COLS, w->cols - col),
+                .cols = tern_min_size(TERN_STRIP_COLS, w->cols - col),
                 .partial = partial,
                 .scale = scale,
                 .add = add,
@@ -328,7 +323,7 @@ static void weight_strip(const tern_grad16 *g, const tern_qrows *x, float *dw,
     const size_t col = index * TERN_STRIP_COLS;
     for (size_t b = 0; b < block_count(g->rows); b++) {
         const size_t first = b * TERN_GRAD16_TOKENS, out = b * g->cols + row;
-        const size_t tokens = least(TERN_GRAD16_TOKENS, g->rows - first);
+        const size_t tokens = tern_min_size(TERN_GRAD16_TOKENS, g->rows - first);
         tern_grad16_active()->interleave(x->codes + first * x->stride + col, x->stride,
                                          tokens, strip);
         const tern_strip_product p = {
@@ -337,7 +332,7 @@ static void weight_strip(const tern_grad16 *g, const tern_qrows *x, float *dw,
             .strip = strip,
             .rows = rows,
             .steps = round_up(tokens, TERN_STRIP_STEP),
-            .cols = least(TERN_STRIP_COLS, x->cols - col),
+            .cols = tern_min_size(TERN_STRIP_COLS, x->cols - col),
             .first = true,
             .last = true,
             .scale = g->col_scale + out,
@@ -353,7 +348,7 @@ static void weight_part(const tern_grad16 *g, const tern_qrows *x, float *dw, pa
 {
     _Alignas(LINE) int16_t strip[TERN_GRAD16_TOKENS * TERN_STRIP_COLS];
     for (size_t row = at.row; row < at.row_end; row += ROW_CHUNK) {
-        const size_t rows = least(ROW_CHUNK, at.row_end - row);
+        const size_t rows = tern_min_size(ROW_CHUNK, at.row_end - row);
         for (size_t s = at.strip; s < at.strip_end; s++)
             weight_strip(g, x, dw, row, rows, s, strip);
     }

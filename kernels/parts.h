@@ -40,4 +40,9 @@ static inline size_t tern_share(size_t n, int threads)
         }                                                                              \
     } while (0)
 
+static inline size_t tern_min_size(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
 #endif /* TERN_KERNELS_PARTS_H */

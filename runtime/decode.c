@@ -25,6 +25,7 @@
 #include "kernels/codes.h"
 #include "kernels/cpu.h"
 #include "kernels/head_q8.h"
+#include "kernels/parts.h"
 #include "kernels/team.h"
 #include "runtime/session.h"
 
@@ -55,11 +56,6 @@ typedef struct job {
     float *y;
     bool add;
 } job;
-
-static size_t min_size(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
 
 static size_t max_size(size_t a, size_t b)
 {
@@ -104,7 +100,7 @@ static void multiply_part(const tern_qrows *x, const job *jobs, size_t count,
         const tern_matrix *w = jobs[i].w;
         const size_t here = tern_ternary_panels(&w->ternary);
         const size_t first = max_size(own.first, before) - before;
-        const size_t end = min_size(own.end, before + here);
+        const size_t end = tern_min_size(own.end, before + here);
         const bool last =
             end == before + here && i + 1 < count; /* then the next job's */
         if (end > before + first)
@@ -250,7 +246,7 @@ static void gate_up_part(const decoding *d, const tern_qrows *x, const tern_laye
 {
     const tern_session *s = d->home;
     const size_t F = (size_t)d->spec->ffn;
-    const size_t from = 16 * own.first, to = min_size(16 * own.end, F);
+    const size_t from = 16 * own.first, to = tern_min_size(16 * own.end, F);
     tern_matrix_panels(&w->gate, x, NULL, s->gate, F, own.first, own.end,
                        tern_matrix_codes(&w->up, own.first));
     tern_matrix_panels(&w->up, x, NULL, s->up, F, own.first, own.end,
@@ -315,7 +311,7 @@ static void head_part(const decoding *d, const head_rows *in, tern_part own)
 {
     const tern_matrix *w = d->home->model->head;
     const size_t n = in->codes.rows, first = own.first * TERN_PANEL_ROWS;
-    const size_t end = min_size(own.end * TERN_PANEL_ROWS, w->rows);
+    const size_t end = tern_min_size(own.end * TERN_PANEL_ROWS, w->rows);
     switch (w->form) {
     case TERN_MATRIX_CODES:
         tern_matrix_head_panels(w, &in->codes, d->logits, own.first, own.end);
@@ -343,7 +339,7 @@ static void head(const decoding *d, const tern_team *t)
     for (tern_part part; tern_deal_next(&deal, &part);)
         head_part(d, &in,
                   (tern_part){part.first * HEAD_UNIT,
-                              min_size(part.end * HEAD_UNIT, panels)});
+                              tern_min_size(part.end * HEAD_UNIT, panels)});
 }
 
 /* --- the whole --- */

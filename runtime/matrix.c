@@ -187,9 +187,6 @@ static tern_status unpack_slowly(unpacking *u, size_t head_dim, tern_matrix *w)
     return s;
 }
 
-/* As TERN_REPACK_BYTES, of a head: its rows in the file have as many bytes. */
-enum { HEAD_BYTES = TERN_REPACK_BYTES };
-
 static size_t panel_bytes(const tern_matrix *w)
 {
     return tern_ternary_bytes(TERN_PANEL_ROWS, w->cols);
@@ -198,8 +195,7 @@ static size_t panel_bytes(const tern_matrix *w)
 /* Can it wait? Then its scale is known. */
 static bool may_wait(const tern_gguf_tensor *t, tern_matrix *w)
 {
-    return panel_bytes(w) <= TERN_REPACK_BYTES &&
-           tern_repack_check(t, w->rows, w->cols, &w->ternary.scale);
+    return panel_bytes(w) <= TERN_REPACK_BYTES && tern_repack_check(t, &w->ternary);
 }
 
 static tern_status load_ternary(const char *path, const tern_gguf_tensor *t,
@@ -352,15 +348,10 @@ size_t tern_matrix_bytes(const tern_matrix *w)
 
 /* --- using a matrix of codes --- */
 
-static size_t min_size(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-/* Panels of a head that are made at a time. */
+/* Panels of a head that are made at a time; their rows have as many bytes. */
 static size_t head_step(const tern_matrix *w)
 {
-    const size_t fit = HEAD_BYTES / head_panel_bytes(w);
+    const size_t fit = TERN_REPACK_BYTES / head_panel_bytes(w);
     return fit ? fit : 1;
 }
 
@@ -368,15 +359,14 @@ static size_t head_step(const tern_matrix *w)
 static void make_head_panels(const tern_matrix *w, size_t first, size_t end,
                              uint8_t *out)
 {
-    uint8_t buffer[HEAD_BYTES];
+    uint8_t buffer[TERN_REPACK_BYTES];
     const size_t row_bytes = w->blocks->bytes / w->rows, bytes = head_panel_bytes(w);
     const size_t from = first * TERN_PANEL_ROWS, to = end * TERN_PANEL_ROWS;
-    size_t left = min_size(to, w->rows) - from;
-    const uint8_t *rows = w->blocks->data + from * row_bytes;
-    if (left * row_bytes <= sizeof buffer)
-        rows = tern_gguf_read(w->blocks, from * row_bytes, left * row_bytes, buffer);
+    size_t left = tern_min_size(to, w->rows) - from;
+    const uint8_t *rows = tern_gguf_read(w->blocks, from * row_bytes, left * row_bytes,
+                                         buffer, sizeof buffer);
     for (size_t p = first; p < end; p++, out += bytes) {
-        const size_t n = min_size(left, TERN_PANEL_ROWS);
+        const size_t n = tern_min_size(left, TERN_PANEL_ROWS);
         tern_codes_pack(w->codes, rows, n, w->cols, out);
         rows += n * row_bytes;
         left -= n;
@@ -390,8 +380,8 @@ static void pack_ternary(tern_matrix *w)
     const size_t step = tern_repack_step(t, w->head_dim);
 #pragma omp parallel for num_threads(tern_threads()) schedule(static)
     for (size_t p = 0; p < panels; p += step)
-        tern_repack_panels(w->blocks, w->head_dim, t, p, min_size(p + step, panels),
-                           t->codes + p * bytes);
+        tern_repack_panels(w->blocks, w->head_dim, t, p,
+                           tern_min_size(p + step, panels), t->codes + p * bytes);
 }
 
 static void pack_head(tern_matrix *w)
@@ -400,7 +390,7 @@ static void pack_head(tern_matrix *w)
     const size_t step = head_step(w);
 #pragma omp parallel for num_threads(tern_threads()) schedule(static)
     for (size_t p = 0; p < panels; p += step)
-        make_head_panels(w, p, min_size(p + step, panels), w->panels + p * bytes);
+        make_head_panels(w, p, tern_min_size(p + step, panels), w->panels + p * bytes);
 }
 
 void tern_matrix_pack(tern_matrix *w)
@@ -424,7 +414,7 @@ tern_status tern_matrix_load_head(const char *path, const tern_gguf_tensor *t,
         if (!w.panels) return out_of_memory(path, t);
         w.blocks = t;
         atomic_init(&w.packed, false);
-        if (head_panel_bytes(&w) > HEAD_BYTES) {
+        if (head_panel_bytes(&w) > TERN_REPACK_BYTES) {
             tern_matrix_pack(&w);
             w.blocks = NULL;
         }
@@ -450,7 +440,7 @@ static void multiply_waiting(const tern_matrix *w, const tern_qrows *x,
     _Alignas(TERN_ALIGN) uint8_t codes[TERN_REPACK_BYTES];
     tern_repack_panels(w->blocks, w->head_dim, &w->ternary, first, end, codes);
     const size_t from = first * TERN_PANEL_ROWS, to = end * TERN_PANEL_ROWS;
-    const tern_ternary part = {.rows = min_size(to, w->rows) - from,
+    const tern_ternary part = {.rows = tern_min_size(to, w->rows) - from,
                                .cols = w->cols,
                                .scale = w->ternary.scale,
                                .codes = codes};
@@ -467,8 +457,8 @@ void tern_matrix_panels(const tern_matrix *w, const tern_qrows *x, const float *
         return;
     }
     const size_t step = tern_repack_step(&w->ternary, w->head_dim);
-    for (size_t p = first, to; p < end; p = to) {
-        to = min_size(w->head_dim ? p - p % step + step : p + step, end);
+    for (size_t p = first, to; p < end; p = to) { /* heads end where steps do */
+        to = tern_min_size(w->head_dim ? p - p % step + step : p + step, end);
         multiply_waiting(w, x, add, y, ldy, p, to);
     }
 }
@@ -484,7 +474,7 @@ void tern_matrix_matmul(const tern_matrix *w, const tern_qrows *x, const float *
     const size_t step = tern_repack_step(&w->ternary, w->head_dim);
 #pragma omp parallel for num_threads(tern_threads()) schedule(static)
     for (size_t p = 0; p < panels; p += step)
-        multiply_waiting(w, x, add, y, w->rows, p, min_size(p + step, panels));
+        multiply_waiting(w, x, add, y, w->rows, p, tern_min_size(p + step, panels));
 }
 
 /* --- using a head in codes --- */
@@ -492,10 +482,10 @@ void tern_matrix_matmul(const tern_matrix *w, const tern_qrows *x, const float *
 static void multiply_waiting_head(const tern_matrix *w, const tern_q8_rows *x, float *y,
                                   size_t first, size_t end)
 {
-    _Alignas(TERN_ALIGN) uint8_t made[HEAD_BYTES];
+    _Alignas(TERN_ALIGN) uint8_t made[TERN_REPACK_BYTES];
     const size_t step = head_step(w);
     for (size_t p = first; p < end; p += step) {
-        const size_t to = min_size(p + step, end);
+        const size_t to = tern_min_size(p + step, end);
         make_head_panels(w, p, to, made);
         tern_codes_matmul_panels(x, w->codes, made, w->rows, y, w->rows, p, to);
     }

@@ -63,7 +63,8 @@ static tern_status take_gain(loader *l, int64_t layer, const char *name, int64_t
     float *gain = l->next_gain;
     l->next_gain += n;
     /* Read to where they become floats, in place. */
-    tern_decode_floats(t->type, tern_gguf_read(t, 0, t->bytes, gain), (size_t)n, gain);
+    tern_decode_floats(t->type, tern_gguf_read(t, 0, t->bytes, gain, t->bytes),
+                       (size_t)n, gain);
     for (int64_t i = 0; i < n; i++)
         if (!isfinite(gain[i]))
             return tern_fail(TERN_ECORRUPT,
@@ -87,8 +88,7 @@ static tern_status take_shaped(loader *l, int64_t layer, const char *name, int64
     return TERN_OK;
 }
 
-/* Give back the pages of the file that were touched to load w, if w needs no more of
- * it.
+/* Give back the file's pages that were touched to load w, if w needs no more of them.
  */
 static void release_unless_needed(const loader *l, const tern_matrix *w)
 {

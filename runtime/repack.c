@@ -16,6 +16,7 @@
 #include "base/half.h"
 #include "kernels/cpu.h"
 #include "kernels/decode_kernels.h"
+#include "kernels/parts.h"
 #include "kernels/team.h"
 
 static tern_repack *function_for(uint32_t type)
@@ -90,8 +91,8 @@ enum { READ_BYTES = TERN_REPACK_BYTES / 16 * TERN_Q2_BYTES };
 static source read_panels(const tern_gguf_tensor *t, size_t head_dim, size_t rows,
                           size_t first, size_t end, uint8_t buffer[READ_BYTES])
 {
-    size_t from = first * TERN_PANEL_ROWS, to = end * TERN_PANEL_ROWS;
-    if (to > rows) to = rows;
+    size_t from = first * TERN_PANEL_ROWS;
+    size_t to = tern_min_size(end * TERN_PANEL_ROWS, rows);
     if (head_dim && 2 * from / head_dim == 2 * (to - 1) / head_dim) { /* in a half */
         to = tern_repack_file_row(to - 1, head_dim) + 1;
         from = tern_repack_file_row(from, head_dim);
@@ -100,15 +101,9 @@ static source read_panels(const tern_gguf_tensor *t, size_t head_dim, size_t row
         to += head_dim - 1 - (to - 1) % head_dim;
     }
     source in = {.first = from, .row_bytes = t->bytes / rows, .head_dim = head_dim};
-    const size_t start = from * in.row_bytes, bytes = (to - from) * in.row_bytes;
-    in.data =
-        bytes <= READ_BYTES ? tern_gguf_read(t, start, bytes, buffer) : t->data + start;
+    in.data = tern_gguf_read(t, from * in.row_bytes, (to - from) * in.row_bytes, buffer,
+                             READ_BYTES);
     return in;
-}
-
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
 }
 
 size_t tern_repack_step(const tern_ternary *w, size_t head_dim)
@@ -119,11 +114,11 @@ size_t tern_repack_step(const tern_ternary *w, size_t head_dim)
     const size_t most = fit ? fit : 1, head = head_dim / TERN_PANEL_ROWS;
     if (head_dim % TERN_PANEL_ROWS) { /* parts of two heads are read besides */
         const size_t cut = 2 * (head + 1);
-        return least(share, most > cut ? most - cut : 1);
+        return tern_min_size(share, most > cut ? most - cut : 1);
     }
-    if (head == 0) return least(share, most);
+    if (head == 0) return tern_min_size(share, most);
     if (head <= most) {
-        const size_t step = least(share, most);
+        const size_t step = tern_min_size(share, most);
         return step > head ? step - step % head : head;
     }
     /* Of half a head every other row. */
@@ -138,8 +133,7 @@ static void repack_panel(const source *in, tern_repack *repack, const tern_terna
 {
     const size_t tiles = (w->cols + TERN_TILE_COLS - 1) / TERN_TILE_COLS;
     const size_t first = panel * TERN_PANEL_ROWS;
-    const size_t rows =
-        w->rows - first < TERN_PANEL_ROWS ? w->rows - first : TERN_PANEL_ROWS;
+    const size_t rows = tern_min_size(w->rows - first, TERN_PANEL_ROWS);
     if (rows < TERN_PANEL_ROWS) memset(out, TERN_TILE_ZERO, tiles * TERN_TILE_BYTES);
     for (size_t r = 0; r < rows; r++)
         note_scale(s, repack(row_of(in, first + r), w->cols, r, out));
@@ -157,7 +151,7 @@ bool tern_repack_blocks(const tern_gguf_tensor *t, size_t head_dim, tern_ternary
                                                                                 : s)
     for (size_t first = 0; first < panels; first += step) {
         uint8_t buffer[READ_BYTES];
-        const size_t end = least(first + step, panels);
+        const size_t end = tern_min_size(first + step, panels);
         const source in = read_panels(t, head_dim, out->rows, first, end, buffer);
         for (size_t p = first; p < end; p++)
             repack_panel(&in, repack, out, p, out->codes + p * bytes, &s);
@@ -223,22 +217,20 @@ static int32_t check_tq2(const uint8_t *row, size_t cols)
     return any_of(&bad) ? -1 : scale;
 }
 
-bool tern_repack_check(const tern_gguf_tensor *t, size_t rows, size_t cols,
-                       float *scale)
+bool tern_repack_check(const tern_gguf_tensor *t, tern_ternary *out)
 {
     if (t->type != TERN_GGML_TQ2_0) return false;
-    const tern_ternary w = {.rows = rows, .cols = cols};
-    const size_t panels = tern_ternary_panels(&w), step = tern_repack_step(&w, 0);
+    const size_t panels = tern_ternary_panels(out), step = tern_repack_step(out, 0);
     scales s = {.low = INT32_MAX};
 #pragma omp parallel for schedule(static) num_threads(tern_threads()) reduction(join   \
                                                                                 : s)
     for (size_t first = 0; first < panels; first += step) {
         uint8_t buffer[READ_BYTES];
-        const size_t end = least(first + step, panels);
-        const source in = read_panels(t, 0, rows, first, end, buffer);
-        for (size_t r = first * TERN_PANEL_ROWS; r < end * TERN_PANEL_ROWS && r < rows;
-             r++)
-            note_scale(&s, check_tq2(row_of(&in, r), cols));
+        const size_t end = tern_min_size(first + step, panels);
+        const source in = read_panels(t, 0, out->rows, first, end, buffer);
+        const size_t to = tern_min_size(end * TERN_PANEL_ROWS, out->rows);
+        for (size_t r = first * TERN_PANEL_ROWS; r < to; r++)
+            note_scale(&s, check_tq2(row_of(&in, r), out->cols));
     }
-    return one_scale(&s, scale);
+    return one_scale(&s, &out->scale);
 }

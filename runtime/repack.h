@@ -30,11 +30,10 @@ size_t tern_repack_step(const tern_ternary *w, size_t head_dim);
 /* The row of the file that is row r of tern's: what tern_gguf_rotary_row() undoes. */
 size_t tern_repack_file_row(size_t r, size_t head_dim);
 
-/* Whether tern_repack_blocks() would succeed, and the scale that it would find; for
- * TQ2_0, which takes no more than a look at its bytes: false for the others. Parallel.
- */
-bool tern_repack_check(const tern_gguf_tensor *t, size_t rows, size_t cols,
-                       float *scale);
+/* Whether tern_repack_blocks() would succeed, and the scale that it would find in
+ * `out`, whose sizes are set; for TQ2_0, which takes no more than a look at its bytes:
+ * false for the others. Parallel. */
+bool tern_repack_check(const tern_gguf_tensor *t, tern_ternary *out);
 
 /* Panels [first, end) of w, which has been checked, to `codes` (TERN_ALIGN aligned); no
  * more than a step. */

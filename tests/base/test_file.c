@@ -181,15 +181,16 @@ Test(file, a_map_is_read_from_its_file, .init = setup, .fini = teardown)
     cr_assert(eq(int, tern_path_join(path, dir, "read"), TERN_OK));
     cr_assert(eq(int, tern_file_write(path, "0123456789", 10), TERN_OK));
     cr_assert(eq(int, tern_map_open(path, &m), TERN_OK));
-    cr_expect(
-        eq(ptr, (void *)tern_map_read(&m, m.data + 3, 4, got), (void *)(m.data + 3)));
+    cr_expect(eq(ptr, (void *)tern_map_read(&m, m.data + 3, 4, got, 4),
+                 (void *)(m.data + 3)));
     tern_map_close(&m);
     cr_assert(eq(int, tern_map_open_to_read(path, &m), TERN_OK));
-    cr_expect(eq(ptr, (void *)tern_map_read(&m, m.data + 3, 4, got), got));
+    cr_expect(eq(ptr, (void *)tern_map_read(&m, m.data + 3, 4, got, 4), got));
     cr_expect(eq(int, memcmp(got, "3456", 4), 0));
-    /* more than there is: nothing that a caller may have is ever missing */
-    cr_expect(
-        eq(ptr, (void *)tern_map_read(&m, m.data + 8, 4, got), (void *)(m.data + 8)));
+    /* more than there is, or than there is room for */
+    cr_expect(eq(ptr, (void *)tern_map_read(&m, m.data + 8, 4, got, 4),
+                 (void *)(m.data + 8)));
+    cr_expect(eq(ptr, (void *)tern_map_read(&m, m.data, 5, got, 4), (void *)m.data));
     const int file = m.file;
     cr_expect(ge(int, fcntl(file, F_GETFD), 0));
     tern_map_close(&m);

@@ -79,7 +79,7 @@ Test(gguf_read, file_written_by_ggml)
     cr_expect(eq(int, memcmp(q->data + 66, ggml_tq2, 66), 0));
     uint8_t unused[4]; /* there is no file */
     cr_expect(
-        eq(ptr, (void *)tern_gguf_read(q, 66, 4, unused), (void *)(q->data + 66)));
+        eq(ptr, (void *)tern_gguf_read(q, 66, 4, unused, 4), (void *)(q->data + 66)));
     const tern_gguf_tensor *e = tern_gguf_find_tensor(g, "token_embd.weight");
     cr_assert(ne(ptr, (void *)e, NULL));
     cr_expect(e == tern_gguf_tensor_at(g, 2) && e->bytes == 12 && e->data[11] == 0x41);

@@ -114,7 +114,7 @@ Test(gguf_write, same_bytes_as_by_hand)
     cr_expect(tern_is_gguf(in_dir("x.gguf")));
     uint8_t got[4];
     const tern_gguf_tensor *t = tern_gguf_tensor_at(g, 0);
-    cr_expect(eq(ptr, (void *)tern_gguf_read(t, 2, 4, got), got));
+    cr_expect(eq(ptr, (void *)tern_gguf_read(t, 2, 4, got, 4), got));
     cr_expect(eq(int, memcmp(got, t->data + 2, 4), 0));
     tern_gguf_close(g);
 }

@@ -155,6 +155,10 @@ Test(ternary_matmul, every_number_of_columns)
 {
     for (size_t k = 1; k <= 70; k++) check_shape(k % 2 ? 2 : 18, 18, k, RANDOM);
     for (size_t i = 0; i < SIZE_COUNT; i++) check_shape(21, 20, SIZES[i], RANDOM);
+    check_shape(19, 70, 1023, RANDOM);
+    check_shape(19, 70, 1024, RANDOM);
+    check_shape(200, 33, 1025, RANDOM);
+    check_shape(25, 81, 2048 + 16, RANDOM);
     check_shape(5, 81, 3000, RANDOM);
     /* around one and two passes of 1536 columns (VNNI, from 32 rows on) */
     check_shape(33, 70, 1535, RANDOM);

@@ -27,6 +27,23 @@ static const tern_spec LLAMA = {.arch = TERN_ARCH_LLAMA,
                                 .rope_theta = 10000.0f,
                                 .norm_eps = 1e-5f};
 
+/* The same with one layer of another shape. */
+typedef struct shape {
+    int64_t width, heads, kv_heads, head_dim, ffn;
+} shape;
+
+static tern_spec shaped(shape s)
+{
+    tern_spec spec = LLAMA;
+    spec.layers = 1;
+    spec.width = s.width;
+    spec.heads = s.heads;
+    spec.kv_heads = s.kv_heads;
+    spec.head_dim = s.head_dim;
+    spec.ffn = s.ffn;
+    return spec;
+}
+
 static void write_with_head(const tern_spec *spec, uint32_t type, uint32_t head)
 {
     toy t;
@@ -258,20 +275,27 @@ static void rows_are_those_of(const tern_matrix *w, toy *t, const char *name,
 
 enum { PAIR = 2, WIDEST = 8192, LONGEST = 8192 };
 
+/* Up to three rows of random numbers; cols a multiple of 64. They last until the next.
+ */
+static tern_qrows some_rows(size_t rows, size_t cols)
+{
+    static float in[3 * WIDEST], scale[3];
+    static _Alignas(64) int8_t codes[3 * WIDEST];
+    static int32_t sum[3];
+    tern_qrows x = {.rows = rows, .cols = cols, .stride = cols};
+    x.codes = codes, x.scale = scale, x.sum = sum;
+    cr_assert(rows <= 3 && cols <= WIDEST);
+    for (size_t i = 0; i < rows * cols; i++) in[i] = tern_rand_normal(1, 2, i);
+    tern_quantize_rows(in, &x);
+    return x;
+}
+
 /* Products of a matrix with two rows: whole, and in parts of one panel, of two, ... */
 static void products(const tern_matrix *w, float whole[PAIR * LONGEST],
                      float parts[PAIR * LONGEST])
 {
-    static float in[PAIR * WIDEST];
-    static _Alignas(64) int8_t codes[PAIR * WIDEST];
-    float scale[PAIR];
-    int32_t sum[PAIR];
-    tern_qrows x = {.rows = PAIR, .cols = w->cols, .stride = w->cols};
-    x.codes = codes, x.scale = scale, x.sum = sum;
-    cr_assert(le(sz, w->cols, WIDEST));
+    const tern_qrows x = some_rows(PAIR, w->cols);
     cr_assert(le(sz, w->rows, LONGEST));
-    for (size_t i = 0; i < PAIR * w->cols; i++) in[i] = tern_rand_normal(1, 2, i);
-    tern_quantize_rows(in, &x);
     tern_matrix_matmul(w, &x, NULL, whole);
     const size_t panels = tern_ternary_panels(&w->ternary);
     for (size_t p = 0, n = 1; p < panels; p += n++) {
@@ -304,19 +328,11 @@ static void waiting_multiplies_as_packed(tern_matrix *w)
  * panels; no heads. */
 Test(packing, rows_that_are_read_in_parts)
 {
-    static const struct {
-        int64_t width, heads, kv_heads, head_dim, ffn;
-    } shapes[] = {{2560, 6, 1, 128, 512}, {4096, 2, 1, 128, 256},
-                  {8192, 1, 1, 256, 256}, {2560, 32, 1, 40, 256},
-                  {256, 32, 1, 40, 256},  {256, 1, 1, 256, 3072}};
+    static const shape shapes[] = {{2560, 6, 1, 128, 512}, {4096, 2, 1, 128, 256},
+                                   {8192, 1, 1, 256, 256}, {2560, 32, 1, 40, 256},
+                                   {256, 32, 1, 40, 256},  {256, 1, 1, 256, 3072}};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
-        tern_spec spec = LLAMA;
-        spec.layers = 1;
-        spec.width = shapes[i].width;
-        spec.heads = shapes[i].heads;
-        spec.kv_heads = shapes[i].kv_heads;
-        spec.head_dim = shapes[i].head_dim;
-        spec.ffn = shapes[i].ffn;
+        const tern_spec spec = shaped(shapes[i]);
         toy t;
         toy_make(&t, &spec, TERN_GGML_TQ2_0, TERN_GGML_Q8_0, 8);
         toy_write(&t, path);
@@ -341,14 +357,8 @@ Test(packing, rows_that_are_read_in_parts)
 Test(packing, nothing_is_written_beyond_a_matrix)
 {
     enum { M = 3, COLS = 256, ROWS = 8, GUARD = 16 };
-    static float in[M * COLS], y[2][M * ROWS + GUARD];
-    static _Alignas(64) int8_t codes[M * COLS];
-    float scale[M];
-    int32_t sum[M];
-    tern_qrows x = {.rows = M, .cols = COLS, .stride = COLS};
-    x.codes = codes, x.scale = scale, x.sum = sum;
-    for (size_t i = 0; i < M * COLS; i++) in[i] = tern_rand_normal(1, 2, i);
-    tern_quantize_rows(in, &x);
+    static float y[2][M * ROWS + GUARD];
+    const tern_qrows x = some_rows(M, COLS);
     write_toy(&LLAMA, TERN_GGML_TQ2_0);
     const tern_level best = tern_level_best();
     for (int level = 0; level <= (int)best; level++) {
@@ -444,17 +454,11 @@ static long resident(void)
  * embedding, leaves when panels come. */
 Test(packing, the_file_is_not_in_memory)
 {
-    static const struct {
-        int64_t width, heads, head_dim, ffn;
-    } shapes[] = {{256, 32, 8, 8192}, {4096, 4, 128, 256}, {2560, 32, 40, 256}};
+    static const shape shapes[] = {
+        {256, 32, 1, 8, 8192}, {4096, 4, 1, 128, 256}, {2560, 32, 1, 40, 256}};
     float logits[2 * V];
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
-        tern_spec large = LLAMA;
-        large.layers = 1;
-        large.width = shapes[i].width;
-        large.heads = shapes[i].heads;
-        large.head_dim = shapes[i].head_dim;
-        large.ffn = shapes[i].ffn;
+        const tern_spec large = shaped(shapes[i]);
         write_with_head(&large, TERN_GGML_TQ2_0, TERN_GGML_Q8_0);
         tern_runtime *m = opened();
         const long at_first = resident();
@@ -505,11 +509,11 @@ Test(packing, looking_judges_as_unpacking_does)
             else
                 memcpy(&blocks[66 * b + 64], &scale, 2);
         }
-        float looked = -1.0f;
+        tern_ternary looked = {.rows = ROWS, .cols = COLS, .scale = -1.0f};
         const bool unpacks = tern_repack_blocks(&t, 0, &w);
-        const bool looks = tern_repack_check(&t, ROWS, COLS, &looked);
+        const bool looks = tern_repack_check(&t, &looked);
         cr_assert(eq(int, looks, unpacks), "seed %d", (int)seed);
-        if (looks) cr_assert(eq(flt, looked, w.scale), "seed %d", (int)seed);
+        if (looks) cr_assert(eq(flt, looked.scale, w.scale), "seed %d", (int)seed);
         good += looks;
         bad += !looks;
     }
